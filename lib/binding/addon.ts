@@ -1,0 +1,111 @@
+import path from "node:path";
+import { AwsHmacError } from "../core/errors.js";
+
+/** A key that is loaded under a parent in the TPM. */
+export interface NativeTpmBlobs {
+  /** Marshalled TPM2B_PUBLIC. */
+  publicArea: Uint8Array;
+  /** Marshalled TPM2B_PRIVATE. */
+  privateArea: Uint8Array;
+  /** 0x40000001 (owner hierarchy) or a persistent handle. */
+  parent: number;
+}
+
+export type NativeTpmOpen = {
+  tcti: string;
+  password: Uint8Array;
+  passwordInClear: boolean;
+  encrypt: boolean;
+} & ({ handle: number } | NativeTpmBlobs);
+
+/** What an import checks before it keeps a key. */
+export interface NativeProbe {
+  probeMessage: Uint8Array;
+  /** 32 bytes. */
+  probeMac: Uint8Array;
+}
+
+export interface NativeTpmImport extends NativeProbe {
+  tcti: string;
+  /** 1..64 bytes. */
+  key: Uint8Array;
+  password: Uint8Array;
+  handle?: number;
+}
+
+export interface NativeTokenQuery {
+  module?: string;
+  tokenLabel?: string;
+  serial?: string;
+  slot?: number;
+}
+
+export interface NativePkcs11Open extends NativeTokenQuery {
+  label?: string;
+  id?: Uint8Array;
+  pin?: Uint8Array;
+}
+
+export interface NativePkcs11Import extends NativeTokenQuery, NativeProbe {
+  label: string;
+  id: Uint8Array;
+  pin: Uint8Array;
+  key: Uint8Array;
+}
+
+/** An error of the addon, before it gets its class. */
+export interface NativeError extends Error {
+  api: "" | "tpm" | "pkcs11" | "errno";
+  code: string;
+  number: number;
+  numberName: string;
+  operation: string;
+  retryable: boolean;
+}
+
+/** One device connection with a thread of its own. Every call is queued under an `id` of the caller's choice. */
+export interface NativeConnection {
+  openTpm(id: number, options: NativeTpmOpen): Promise<void>;
+  importTpm(id: number, options: NativeTpmImport): Promise<NativeTpmBlobs>;
+  openPkcs11(id: number, options: NativePkcs11Open): Promise<void>;
+  importPkcs11(id: number, options: NativePkcs11Import): Promise<{ extractable: boolean }>;
+  /** HMAC-SHA256 by the opened key: 32 bytes. */
+  mac(id: number, message: Uint8Array): Promise<Uint8Array>;
+  /** Rejects the call `id` now; drops it from the queue, or discards its answer. */
+  cancel(id: number): void;
+  /** Drains the queue and releases the device. */
+  close(): Promise<void>;
+  /** Rejects everything that waits and gives the device up without waiting for it. */
+  abandon(): void;
+}
+
+interface Addon {
+  Connection: new () => NativeConnection;
+}
+
+let loaded: Addon | undefined;
+
+/**
+ * The native addon, loaded on first use.
+ *
+ * @throws AwsHmacError `ERR_UNSUPPORTED_PLATFORM`, `ERR_ADDON_NOT_BUILT`
+ */
+export function addon(): Addon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Addon {
+  if (process.platform !== "linux") {
+    throw new AwsHmacError("ERR_UNSUPPORTED_PLATFORM", `TPM and PKCS#11 keys need Linux, not ${process.platform}`);
+  }
+  try {
+    return require("node-gyp-build")(path.join(__dirname, "..", "..")) as Addon;
+  } catch (cause) {
+    throw new AwsHmacError(
+      "ERR_ADDON_NOT_BUILT",
+      "the native addon cannot be loaded: build it with `npm run build` (see README.md for the packages it needs)",
+      { cause },
+    );
+  }
+}

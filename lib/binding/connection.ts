@@ -1,0 +1,108 @@
+import { AwsHmacError, type ErrorCode, errorCodes, Pkcs11Error, TpmError } from "../core/errors.js";
+import type { MacOptions } from "../core/hmac-key.js";
+import {
+  addon,
+  type NativeConnection,
+  type NativeError,
+  type NativePkcs11Import,
+  type NativePkcs11Open,
+  type NativeTpmBlobs,
+  type NativeTpmImport,
+  type NativeTpmOpen,
+} from "./addon.js";
+
+/** The bounds of one call. */
+export interface CallOptions extends MacOptions {
+  /** Milliseconds after which the call rejects with `ERR_TIMEOUT`. */
+  timeout: number;
+}
+
+/** A device connection: every call bounded in time, abortable, and rejecting with this package's errors. */
+export class Connection {
+  readonly #native: NativeConnection = new (addon().Connection)();
+  #lastId = 0;
+  #closing: Promise<void> | undefined;
+
+  openTpm(options: NativeTpmOpen, call: CallOptions): Promise<void> {
+    return this.#call(call, (id) => this.#native.openTpm(id, options));
+  }
+
+  importTpm(options: NativeTpmImport, call: CallOptions): Promise<NativeTpmBlobs> {
+    return this.#call(call, (id) => this.#native.importTpm(id, options));
+  }
+
+  openPkcs11(options: NativePkcs11Open, call: CallOptions): Promise<void> {
+    return this.#call(call, (id) => this.#native.openPkcs11(id, options));
+  }
+
+  importPkcs11(options: NativePkcs11Import, call: CallOptions): Promise<{ extractable: boolean }> {
+    return this.#call(call, (id) => this.#native.importPkcs11(id, options));
+  }
+
+  /** HMAC-SHA256 of `message` by the opened key: 32 bytes. */
+  mac(message: Uint8Array, call: CallOptions): Promise<Uint8Array> {
+    return this.#call(call, (id) => this.#native.mac(id, message));
+  }
+
+  /** Waits for what is queued, then releases the device; after `timeout` milliseconds gives a hung device up. Idempotent. */
+  close(timeout: number): Promise<void> {
+    this.#closing ??= this.#close(timeout);
+    return this.#closing;
+  }
+
+  async #close(timeout: number): Promise<void> {
+    const timer = setTimeout(() => this.#native.abandon(), timeout);
+    try {
+      await this.#native.close();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #call<T>({ signal, timeout }: CallOptions, start: (id: number) => Promise<T>): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#closing) throw new AwsHmacError("ERR_CLOSED", "the key is closed");
+    const id = ++this.#lastId;
+    const cancel = (): void => this.#native.cancel(id);
+    let expired = false;
+    const timer = setTimeout(() => {
+      expired = true;
+      cancel();
+    }, timeout);
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      return await start(id);
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (expired) throw timedOut(timeout);
+      throw toAwsHmacError(error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", cancel);
+    }
+  }
+}
+
+function timedOut(timeout: number): AwsHmacError {
+  return new AwsHmacError("ERR_TIMEOUT", `the device did not answer within ${timeout} ms (option timeout)`, {
+    retryable: true,
+  });
+}
+
+/** An addon's error as one of this package's classes; anything else unchanged. */
+function toAwsHmacError(error: unknown): unknown {
+  if (!(error instanceof Error) || !("api" in error)) return error;
+  const { api, code, number, numberName, operation, retryable, message } = error as NativeError;
+  if (!isErrorCode(code)) return new AwsHmacError("ERR_INTERNAL", `${code}: ${message}`, { cause: error });
+  if (api === "tpm") {
+    return new TpmError(code, message, { retryable, rc: number, rcName: numberName, operation });
+  }
+  if (api === "pkcs11") {
+    return new Pkcs11Error(code, message, { retryable, rv: number, rvName: numberName, operation });
+  }
+  return new AwsHmacError(code, message, { retryable });
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return (errorCodes as readonly string[]).includes(code);
+}

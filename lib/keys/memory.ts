@@ -1,0 +1,53 @@
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import { aws4Key } from "../core/aws4-key.js";
+import { AwsHmacError } from "../core/errors.js";
+import type { HmacKey, MacOptions } from "../core/hmac-key.js";
+import { wipe } from "../core/wipe.js";
+
+/**
+ * A key that is held in this process's memory, without any device: for tests and for migrating.
+ *
+ * @param secretAccessKey the AWS secret access key, without the "AWS4" prefix; the array is not changed
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
+ */
+export function insecureMemoryKey(secretAccessKey: string | Uint8Array): HmacKey {
+  const bytes = typeof secretAccessKey === "string" ? Buffer.from(secretAccessKey) : secretAccessKey;
+  const key = aws4Key(bytes);
+  try {
+    return new MemoryKey(createSecretKey(key));
+  } finally {
+    wipe(key);
+  }
+}
+
+class MemoryKey implements HmacKey {
+  readonly backend = "memory";
+  #key: KeyObject | undefined;
+  readonly #closed = new AbortController();
+
+  constructor(key: KeyObject) {
+    this.#key = key;
+  }
+
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  async mac(message: Uint8Array, options: MacOptions = {}): Promise<Uint8Array> {
+    options.signal?.throwIfAborted();
+    if (!(message instanceof Uint8Array)) {
+      throw new AwsHmacError("ERR_INVALID_ARGUMENT", "message must be a Uint8Array");
+    }
+    if (!this.#key) throw new AwsHmacError("ERR_CLOSED", "the key is closed");
+    return createHmac("sha256", this.#key).update(message).digest();
+  }
+
+  async close(): Promise<void> {
+    this.#key = undefined;
+    this.#closed.abort(new AwsHmacError("ERR_CLOSED", "the key is closed"));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/failure.h"
+#include "core/hmac_device.h"
+
+namespace aws_hmac {
+
+/// One call to a device. It owns copies of its inputs and holds its answer.
+class Job {
+ public:
+  explicit Job(uint64_t id) : id(id) {}
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+  virtual ~Job() = default;
+
+  /// On the device thread. `device` is empty until a job fills it (opening), and stays for the jobs that follow.
+  virtual void Run(std::unique_ptr<HmacDevice>& device) = 0;
+
+  const uint64_t id;
+  std::optional<Failure> failure;  // set by the worker when Run threw
+};
+
+/// A dedicated thread for one device connection, with a bounded queue. It knows no Node: it calls `notify` (from
+/// its own thread) whenever a finished job can be taken.
+class Worker {
+ public:
+  using Notify = std::function<void()>;
+  using Clock = std::chrono::steady_clock;
+
+  /// Jobs that may wait at once. A caller that runs ahead of its device by more gets ERR_QUEUE_FULL.
+  static constexpr size_t kCapacity = 65536;
+
+  explicit Worker(Notify notify, size_t capacity = kCapacity);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  /// Stops without waiting; the thread releases the device and ends by itself.
+  ~Worker();
+
+  /// Queues a job. Throws Failure ERR_QUEUE_FULL or ERR_CLOSED.
+  void Submit(std::unique_ptr<Job> job);
+  /// Drops the job if it still waits; if it is in flight, its answer will be wiped instead of handed out.
+  void Cancel(uint64_t id);
+  /// Finished jobs in the order in which they finished.
+  std::vector<std::unique_ptr<Job>> TakeFinished();
+
+  /// Takes no more jobs, runs those that wait, releases the device; then `finished()` is true and `notify` called.
+  void Drain();
+  /// Drops what waits, lets the job in flight end, releases the device. Does not wait.
+  void Stop();
+  /// Waits for the thread's end until `deadline`; false if it is still in a call to the device.
+  bool WaitUntil(Clock::time_point deadline);
+  bool finished() const;
+
+  /// Stops every worker of the process and waits for all of them until `deadline`; false if one is stuck.
+  static bool StopAll(Clock::time_point deadline);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;  // shared with the thread, which may outlive a stuck worker
+};
+
+}  // namespace aws_hmac

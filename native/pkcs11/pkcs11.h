@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/bytes.h"
+#include "core/hmac_device.h"
+#include "core/secret_bytes.h"
+
+/// PKCS#11 through p11-kit. Synchronous; an object made here belongs to the thread that made it.
+namespace aws_hmac::pkcs11 {
+
+/// Which token: every member that is set must match, and exactly one token must.
+struct TokenQuery {
+  std::optional<std::string> module;  // path of a module; without it p11-kit's configured modules are searched
+  std::optional<std::string> label;
+  std::optional<std::string> serial;
+  std::optional<uint64_t> slot;       // CK_SLOT_ID
+};
+
+struct OpenOptions {
+  TokenQuery token;
+  std::optional<std::string> label;  // CKA_LABEL
+  std::optional<Bytes> id;           // CKA_ID
+  std::optional<SecretBytes> pin;    // CKU_USER; without it no login is tried
+};
+
+/// Loads the module, finds token and key, logs in. Throws Failure.
+std::unique_ptr<HmacDevice> OpenKey(OpenOptions options);
+
+struct ImportOptions {
+  TokenQuery token;
+  std::string label;
+  Bytes id;          // may be empty
+  SecretBytes pin;
+  SecretBytes key;   // the HMAC key
+};
+
+/// What the token says of the new key.
+struct Imported {
+  bool extractable;
+};
+
+/// C_CreateObject of a CKK_GENERIC_SECRET with every protecting attribute explicit; proves that its value does not
+/// come out and that it answers `probe`; a key that fails either is destroyed again. Throws Failure.
+Imported ImportKey(ImportOptions options, const Probe& probe);
+
+}  // namespace aws_hmac::pkcs11

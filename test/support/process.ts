@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer, connect } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { delimiter } from "node:path";
+
+/** A server of ours: its end is awaited, and nobody else's process is ever touched. */
+export interface Server {
+  stop(): Promise<void>;
+}
+
+/** The path of a program, or undefined when it is not installed. */
+export function which(program: string): string | undefined {
+  const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"];
+  return folders.map((folder) => path.join(folder, program)).find((file) => existsSync(file));
+}
+
+/** A new private folder, removed by `remove`. */
+export function temporaryFolder(name: string): { folder: string; remove(): void } {
+  const folder = mkdtempSync(path.join(tmpdir(), `aws-hmac-${name}-`));
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** A TCP port of 127.0.0.1 that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() =>
+        address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
+      );
+    });
+  });
+}
+
+/** Whether something listens on the port. */
+export function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+/** Polls `ready` until it gives true; rejects after `bound` milliseconds, naming `what`. */
+export async function until(what: string, ready: () => boolean | Promise<boolean>, bound = 30_000): Promise<void> {
+  const end = Date.now() + bound;
+  while (!(await ready())) {
+    if (Date.now() > end) throw new Error(`${what}: not ready after ${bound} ms`);
+    await new Promise((next) => setTimeout(next, 20));
+  }
+}
+
+/** Starts a server program; its output is kept for the error when it ends early. */
+export function startProcess(
+  program: string,
+  args: string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
+): Server & { child: ChildProcess; output(): string; alive(): boolean } {
+  const child = spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  const keep = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-8192);
+  };
+  child.stdout?.on("data", keep);
+  child.stderr?.on("data", keep);
+  let ended = false;
+  const exit = new Promise<void>((resolve) => {
+    const end = (): void => {
+      ended = true;
+      resolve();
+    };
+    child.once("exit", end);
+    child.once("error", (error) => {
+      output += String(error);
+      end();
+    });
+  });
+  return {
+    child,
+    output: () => output,
+    alive: () => !ended,
+    async stop() {
+      if (ended) return exit;
+      child.kill("SIGTERM");
+      const kill = setTimeout(() => child.kill("SIGKILL"), 5_000);
+      await exit;
+      clearTimeout(kill);
+    },
+  };
+}
