@@ -1,0 +1,59 @@
+// What every script here shares. Only node: modules: the scripts start before `npm ci` has run.
+import { spawn } from "node:child_process";
+import path from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+/** The checkout. */
+export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+/** A reason to stop that is told in words, without a stack trace. */
+export class Stop extends Error {}
+
+/** Says what a script is about to do. */
+export function say(text) {
+  console.log(`» ${text}`);
+}
+
+/** The path of a program that a development dependency brings. */
+export function tool(name) {
+  return path.join(root, "node_modules", ".bin", name);
+}
+
+/**
+ * Runs a program in the checkout with our standard streams. `options` are those of `spawn`.
+ * Gives its exit code; a program ended by a signal, or not found, throws Stop.
+ */
+export function exitCode(program, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { cwd: root, stdio: "inherit", ...options });
+    child.once("error", (error) => reject(new Stop(`${program}: ${error.message}`)));
+    child.once("exit", (code, signal) =>
+      code === null ? reject(new Stop(`${program} ended by ${signal}`)) : resolve(code),
+    );
+  });
+}
+
+/** Runs a program as `exitCode` does and throws Stop unless it exits with 0. */
+export async function run(program, args, options) {
+  const code = await exitCode(program, args, options);
+  if (code !== 0) throw new Stop(`failed (${code}): ${path.basename(program)} ${args.join(" ")}`);
+}
+
+/** Runs npm in the checkout: the one that started us, else the one on the PATH. */
+export function npm(args, options) {
+  const cli = process.env.npm_execpath;
+  return cli?.endsWith(".js") ? run(process.execPath, [cli, ...args], options) : run("npm", args, options);
+}
+
+/** Runs `work` when the module at `url` is the program that was started, and turns Stop into exit code 1. */
+export async function program(url, work) {
+  if (path.resolve(process.argv[1] ?? "") !== fileURLToPath(url)) return;
+  try {
+    await work(process.argv.slice(2));
+  } catch (error) {
+    if (!(error instanceof Stop)) throw error;
+    console.error(`\n${error.message}`);
+    process.exitCode = 1;
+  }
+}
