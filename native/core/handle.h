@@ -5,8 +5,8 @@
 namespace aws_hmac {
 
 /// Owns one handle of a C API. `Traits` gives `Value` (the handle's type), `kNone` (its empty value) and
-/// `static void Release(Owner&, Value) noexcept`; `Owner` is what the release call needs (a context, a module).
-/// A handle must not outlive its owner.
+/// `static void Release(Owner&, Value) noexcept`; `Owner` is what the release call needs (a context, a
+/// module). A handle must not outlive its owner.
 template <typename Owner, typename Traits>
 class Handle {
  public:
@@ -14,7 +14,8 @@ class Handle {
 
   Handle() noexcept = default;
   Handle(Owner& owner, Value value) noexcept : owner_(&owner), value_(value) {}
-  Handle(Handle&& other) noexcept : owner_(other.owner_), value_(std::exchange(other.value_, Traits::kNone)) {}
+  Handle(Handle&& other) noexcept
+      : owner_(other.owner_), value_(std::exchange(other.value_, Traits::kNone)) {}
   Handle& operator=(Handle&& other) noexcept {
     std::swap(owner_, other.owner_);
     std::swap(value_, other.value_);

@@ -10,8 +10,8 @@ namespace aws_hmac {
 /// Overwrites memory in a way that the compiler does not remove.
 void Wipe(void* data, size_t size) noexcept;
 
-/// Secret bytes: move-only, unprintable, wiped when dropped; their pages are kept out of core files and, where
-/// the system's limit allows, out of swap.
+/// Secret bytes: move-only, unprintable, wiped when dropped; their pages are kept out of core files and,
+/// where the system's limit allows, out of swap.
 class SecretBytes {
  public:
   SecretBytes() noexcept = default;

@@ -121,7 +121,8 @@ bool Worker::State::WaitUntil(Clock::time_point deadline) {
   std::unique_lock lock(mutex);
   if (!ended.wait_until(lock, deadline, [this] { return finished; })) return false;
   lock.unlock();
-  // Wait for its very end too: libraries clean up per thread, and must have done so before they are shut down.
+  // Wait for its very end too: libraries clean up per thread, and must have done so before they are shut
+  // down.
   std::lock_guard join_once(joining);
   if (thread.joinable()) thread.join();
   return true;

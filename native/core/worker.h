@@ -22,15 +22,16 @@ class Job {
   Job& operator=(const Job&) = delete;
   virtual ~Job() = default;
 
-  /// On the device thread. `device` is empty until a job fills it (opening), and stays for the jobs that follow.
+  /// On the device thread. `device` is empty until a job fills it (opening), and stays for the jobs that
+  /// follow.
   virtual void Run(std::unique_ptr<HmacDevice>& device) = 0;
 
   const uint64_t id;
   std::optional<Failure> failure;  // set by the worker when Run threw
 };
 
-/// A dedicated thread for one device connection, with a bounded queue. It knows no Node: it calls `notify` (from
-/// its own thread) whenever a finished job can be taken.
+/// A dedicated thread for one device connection, with a bounded queue. It knows no Node: it calls `notify`
+/// (from its own thread) whenever a finished job can be taken.
 class Worker {
  public:
   using Notify = std::function<void()>;
@@ -52,7 +53,8 @@ class Worker {
   /// Finished jobs in the order in which they finished.
   std::vector<std::unique_ptr<Job>> TakeFinished();
 
-  /// Takes no more jobs, runs those that wait, releases the device; then `finished()` is true and `notify` called.
+  /// Takes no more jobs, runs those that wait, releases the device; then `finished()` is true and `notify`
+  /// called.
   void Drain();
   /// Drops what waits, lets the job in flight end, releases the device. Does not wait.
   void Stop();

@@ -14,10 +14,11 @@ namespace aws_hmac::pkcs11 {
 
 /// Which token: every member that is set must match, and exactly one token must.
 struct TokenQuery {
-  std::optional<std::string> module;  // path of a module; without it p11-kit's configured modules are searched
+  std::optional<std::string>
+      module;  // path of a module; without it p11-kit's configured modules are searched
   std::optional<std::string> label;
   std::optional<std::string> serial;
-  std::optional<uint64_t> slot;       // CK_SLOT_ID
+  std::optional<uint64_t> slot;  // CK_SLOT_ID
 };
 
 struct OpenOptions {
@@ -33,9 +34,9 @@ std::unique_ptr<HmacDevice> OpenKey(OpenOptions options);
 struct ImportOptions {
   TokenQuery token;
   std::string label;
-  Bytes id;          // may be empty
+  Bytes id;  // may be empty
   SecretBytes pin;
-  SecretBytes key;   // the HMAC key
+  SecretBytes key;  // the HMAC key
 };
 
 /// What the token says of the new key.
@@ -43,8 +44,8 @@ struct Imported {
   bool extractable;
 };
 
-/// C_CreateObject of a CKK_GENERIC_SECRET with every protecting attribute explicit; proves that its value does not
-/// come out and that it answers `probe`; a key that fails either is destroyed again. Throws Failure.
+/// C_CreateObject of a CKK_GENERIC_SECRET with every protecting attribute explicit; proves that its value
+/// does not come out and that it answers `probe`; a key that fails either is destroyed again. Throws Failure.
 Imported ImportKey(ImportOptions options, const Probe& probe);
 
 }  // namespace aws_hmac::pkcs11

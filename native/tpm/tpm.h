@@ -15,9 +15,9 @@ namespace aws_hmac::tpm {
 
 /// How the password of a key is proved, and what is hidden from whoever reads the bus.
 struct Protection {
-  SecretBytes password;          // at most 32 bytes (the name algorithm's digest); may be empty
+  SecretBytes password;            // at most 32 bytes (the name algorithm's digest); may be empty
   bool password_in_clear = false;  // TPM_RS_PW instead of an HMAC session (Part 1, 19.4)
-  bool encrypt = true;           // parameters encrypted in both directions by a salted session (Part 1, 21)
+  bool encrypt = true;             // parameters encrypted in both directions by a salted session (Part 1, 21)
 };
 
 /// A key that lives in the TPM, 0x81000000..0x81FFFFFF.
@@ -43,8 +43,8 @@ std::unique_ptr<HmacDevice> OpenKey(OpenOptions options);
 
 struct ImportOptions {
   std::string tcti;
-  SecretBytes key;       // the HMAC key, 1..64 bytes
-  SecretBytes password;  // of the new key; empty for none
+  SecretBytes key;                 // the HMAC key, 1..64 bytes
+  SecretBytes password;            // of the new key; empty for none
   std::optional<uint32_t> handle;  // where to make it persistent; without it the blobs are the result
 };
 
@@ -54,8 +54,9 @@ struct Imported {
   uint32_t parent;     // 0x40000001: the owner hierarchy's H-2 primary
 };
 
-/// TPM2_Create under the owner hierarchy's H-2 primary in a salted, encrypted session; loads the new key and checks
-/// it against `probe`; makes it persistent when a handle is given (ERR_HANDLE_IN_USE if it is taken). Throws Failure.
+/// TPM2_Create under the owner hierarchy's H-2 primary in a salted, encrypted session; loads the new key and
+/// checks it against `probe`; makes it persistent when a handle is given (ERR_HANDLE_IN_USE if it is taken).
+/// Throws Failure.
 Imported ImportKey(ImportOptions options, const Probe& probe);
 
 }  // namespace aws_hmac::tpm

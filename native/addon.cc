@@ -1,0 +1,18 @@
+#include <napi.h>
+
+#include "core/exit_guard.h"
+#include "napi/connection.h"
+#include "napi/environment.h"
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  aws_hmac::StopWorkersBeforeLibrariesExit();
+  aws_hmac::napi::Environment::Create(env);
+  exports.Set("Connection", aws_hmac::napi::Connection::Define(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(aws_hmac, Init)

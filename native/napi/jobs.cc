@@ -1,0 +1,146 @@
+#include "napi/jobs.h"
+
+#include <functional>
+#include <utility>
+
+#include "pkcs11/pkcs11.h"
+#include "tpm/tpm.h"
+
+namespace aws_hmac::napi {
+namespace {
+
+Napi::Value ToBuffer(Napi::Env env, std::span<const uint8_t> bytes) {
+  return Napi::Buffer<uint8_t>::Copy(env, bytes.data(), bytes.size());
+}
+
+/// Opens the connection's device: the options are moved to the device thread and used up there.
+template <typename OpenOptions>
+class OpenCall : public Call {
+ public:
+  using Open = std::unique_ptr<HmacDevice> (*)(OpenOptions);
+
+  OpenCall(uint64_t id, Open open, OpenOptions options)
+      : Call(id), open_(open), options_(std::move(options)) {}
+
+  void Run(std::unique_ptr<HmacDevice>& device) override { device = open_(std::move(options_)); }
+  Napi::Value Answer(Napi::Env env) override { return env.Undefined(); }
+
+ private:
+  Open open_;
+  OpenOptions options_;
+};
+
+template <typename ImportOptions, typename Imported>
+class ImportCall : public Call {
+ public:
+  using Import = Imported (*)(ImportOptions, const Probe&);
+  using Describe = Napi::Value (*)(Napi::Env, const Imported&);
+
+  ImportCall(uint64_t id, Import import, Describe describe, ImportOptions options, const Options& probe)
+      : Call(id),
+        import_(import),
+        describe_(describe),
+        options_(std::move(options)),
+        probe_message_(probe.ByteArray("probeMessage")),
+        probe_mac_(probe.ByteArray("probeMac")) {}
+
+  void Run(std::unique_ptr<HmacDevice>& /*device*/) override {
+    imported_ = import_(std::move(options_), Probe{probe_message_, probe_mac_});
+  }
+  Napi::Value Answer(Napi::Env env) override { return describe_(env, *imported_); }
+
+ private:
+  Import import_;
+  Describe describe_;
+  ImportOptions options_;
+  Bytes probe_message_;
+  Bytes probe_mac_;
+  std::optional<Imported> imported_;
+};
+
+class SignCall : public Call {
+ public:
+  SignCall(uint64_t id, std::span<const uint8_t> message)
+      : Call(id), message_(message.begin(), message.end()) {}
+
+  void Run(std::unique_ptr<HmacDevice>& device) override {
+    if (!device) throw Failure(Api::kNone, "ERR_CLOSED", "no key is open on this connection");
+    mac_ = device->Sign(message_);
+  }
+  Napi::Value Answer(Napi::Env env) override { return ToBuffer(env, mac_.bytes); }
+
+ private:
+  Bytes message_;
+  Mac mac_;
+};
+
+pkcs11::TokenQuery TokenOf(const Options& options) {
+  return {.module = options.OptionalString("module"),
+          .label = options.OptionalString("tokenLabel"),
+          .serial = options.OptionalString("serial"),
+          .slot = options.OptionalInteger("slot")};
+}
+
+}  // namespace
+
+std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
+  tpm::OpenOptions open;
+  open.tcti = options.String("tcti");
+  open.protection = {.password = options.Secret("password"),
+                     .password_in_clear = options.Boolean("passwordInClear"),
+                     .encrypt = options.Boolean("encrypt")};
+  if (options.Has("handle")) {
+    open.key = tpm::PersistentKey{options.Uint32("handle")};
+  } else {
+    open.key = tpm::LoadedKey{.parent = options.Uint32("parent"),
+                              .public_area = options.ByteArray("publicArea"),
+                              .private_area = options.ByteArray("privateArea")};
+  }
+  return std::make_unique<OpenCall<tpm::OpenOptions>>(id, tpm::OpenKey, std::move(open));
+}
+
+std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
+  tpm::ImportOptions import{.tcti = options.String("tcti"),
+                            .key = options.Secret("key"),
+                            .password = options.Secret("password"),
+                            .handle = std::nullopt};
+  if (options.Has("handle")) import.handle = options.Uint32("handle");
+  const auto describe = [](Napi::Env env, const tpm::Imported& imported) -> Napi::Value {
+    auto result = Napi::Object::New(env);
+    result.Set("publicArea", ToBuffer(env, imported.public_area));
+    result.Set("privateArea", ToBuffer(env, imported.private_area));
+    result.Set("parent", Napi::Number::New(env, imported.parent));
+    return result;
+  };
+  return std::make_unique<ImportCall<tpm::ImportOptions, tpm::Imported>>(id, tpm::ImportKey, describe,
+                                                                         std::move(import), options);
+}
+
+std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options) {
+  pkcs11::OpenOptions open{.token = TokenOf(options),
+                           .label = options.OptionalString("label"),
+                           .id = options.OptionalByteArray("id"),
+                           .pin = options.OptionalSecret("pin")};
+  return std::make_unique<OpenCall<pkcs11::OpenOptions>>(id, pkcs11::OpenKey, std::move(open));
+}
+
+std::unique_ptr<Call> ImportPkcs11(uint64_t id, const Options& options) {
+  pkcs11::ImportOptions import{.token = TokenOf(options),
+                               .label = options.String("label"),
+                               .id = options.ByteArray("id"),
+                               .pin = options.Secret("pin"),
+                               .key = options.Secret("key")};
+  const auto describe = [](Napi::Env env, const pkcs11::Imported& imported) -> Napi::Value {
+    auto result = Napi::Object::New(env);
+    result.Set("extractable", Napi::Boolean::New(env, imported.extractable));
+    return result;
+  };
+  return std::make_unique<ImportCall<pkcs11::ImportOptions, pkcs11::Imported>>(
+      id, pkcs11::ImportKey, describe, std::move(import), options);
+}
+
+std::unique_ptr<Call> Sign(uint64_t id, std::span<const uint8_t> message) {
+  return std::make_unique<SignCall>(id, message);
+}
+
+}  // namespace aws_hmac::napi
