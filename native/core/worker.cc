@@ -75,6 +75,7 @@ void Worker::State::Tell() const {
 }
 
 void Worker::State::Loop() {
+  pthread_setname_np(pthread_self(), "aws-hmac");  // so that a debugger or top tells whose thread it is
   std::unique_ptr<HmacDevice> device;
   std::unique_lock lock(mutex);
   for (;;) {

@@ -1,0 +1,230 @@
+#include "core/worker.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <future>
+#include <latch>
+#include <semaphore>
+#include <string>
+
+#include "core/exit_guard.h"
+
+namespace aws_hmac {
+namespace {
+
+using std::chrono::seconds;
+
+class NullDevice : public HmacDevice {
+ public:
+  explicit NullDevice(std::promise<void>* released) : released_(released) {}
+  NullDevice(const NullDevice&) = delete;
+  NullDevice& operator=(const NullDevice&) = delete;
+  ~NullDevice() override {
+    if (released_ != nullptr) released_->set_value();
+  }
+  Mac Sign(std::span<const uint8_t> /*message*/) override { return {}; }
+
+ private:
+  std::promise<void>* released_;
+};
+
+class TestJob : public Job {
+ public:
+  using Body = std::function<void(std::unique_ptr<HmacDevice>&)>;
+  TestJob(uint64_t id, Body body) : Job(id), body_(std::move(body)) {}
+  void Run(std::unique_ptr<HmacDevice>& device) override { body_(device); }
+
+ private:
+  Body body_;
+};
+
+std::unique_ptr<Job> MakeJob(
+    uint64_t id, TestJob::Body body = [](auto&) {}) {
+  return std::make_unique<TestJob>(id, std::move(body));
+}
+
+/// Collects finished jobs as a JavaScript thread would: woken by notify.
+class Collector {
+ public:
+  Worker::Notify notify() {
+    return [this] { woken_.release(); };
+  }
+  std::vector<uint64_t> Take(Worker& worker, size_t count) {
+    std::vector<uint64_t> ids;
+    while (ids.size() < count) {
+      if (!woken_.try_acquire_for(seconds(10))) ADD_FAILURE() << "no notification for 10 s";
+      for (const auto& job : worker.TakeFinished()) ids.push_back(job->id);
+      if (testing::Test::HasFailure()) break;
+    }
+    return ids;
+  }
+
+ private:
+  std::counting_semaphore<> woken_{0};
+};
+
+Worker::Clock::time_point In(seconds bound) { return Worker::Clock::now() + bound; }
+
+TEST(Worker, RunsJobsInOrderOnOneThreadOfItsOwn) {
+  Collector collector;
+  Worker worker(collector.notify());
+  std::vector<pthread_t> threads;
+  for (uint64_t id = 1; id <= 100; ++id) {
+    worker.Submit(MakeJob(id, [&](auto&) { threads.push_back(pthread_self()); }));
+  }
+  const auto ids = collector.Take(worker, 100);
+  EXPECT_TRUE(std::ranges::is_sorted(ids));
+  ASSERT_EQ(threads.size(), 100U);
+  EXPECT_FALSE(pthread_equal(threads.front(), pthread_self()));
+  EXPECT_TRUE(std::ranges::all_of(threads, [&](auto t) { return pthread_equal(t, threads.front()); }));
+}
+
+TEST(Worker, HandsFailuresOverAndGoesOn) {
+  Collector collector;
+  Worker worker(collector.notify());
+  worker.Submit(MakeJob(1, [](auto&) { throw Failure(Api::kTpm, "ERR_TPM", "refused"); }));
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (const auto end = In(seconds(10)); jobs.empty() && Worker::Clock::now() < end;) {
+    jobs = worker.TakeFinished();
+  }
+  ASSERT_EQ(jobs.size(), 1U);
+  ASSERT_TRUE(jobs[0]->failure.has_value());
+  EXPECT_STREQ(jobs[0]->failure->code, "ERR_TPM");
+  worker.Submit(MakeJob(2));
+  while (jobs.back()->id != 2) {
+    for (auto& job : worker.TakeFinished()) jobs.push_back(std::move(job));
+  }
+  EXPECT_FALSE(jobs.back()->failure.has_value());
+}
+
+TEST(Worker, RefusesMoreThanItsQueueHolds) {
+  Collector collector;
+  std::latch started(1);
+  std::latch go(1);
+  Worker worker(collector.notify(), 2);
+  worker.Submit(MakeJob(1, [&](auto&) {
+    started.count_down();
+    go.wait();
+  }));
+  started.wait();
+  worker.Submit(MakeJob(2));
+  worker.Submit(MakeJob(3));
+  try {
+    worker.Submit(MakeJob(4));
+    ADD_FAILURE() << "the fourth job was taken";
+  } catch (const Failure& failure) {
+    EXPECT_STREQ(failure.code, "ERR_QUEUE_FULL");
+    EXPECT_TRUE(failure.retryable);
+  }
+  go.count_down();
+  EXPECT_EQ(collector.Take(worker, 3), (std::vector<uint64_t>{1, 2, 3}));
+}
+
+TEST(Worker, CancelDropsAWaitingJobAndDiscardsARunningOne) {
+  Collector collector;
+  std::latch started(1);
+  std::latch go(1);
+  bool dropped_ran = false;
+  Worker worker(collector.notify());
+  worker.Submit(MakeJob(1, [&](auto&) {
+    started.count_down();
+    go.wait();
+  }));
+  worker.Submit(MakeJob(2, [&](auto&) { dropped_ran = true; }));
+  worker.Submit(MakeJob(3));
+  started.wait();
+  worker.Cancel(2);
+  worker.Cancel(1);
+  go.count_down();
+  EXPECT_EQ(collector.Take(worker, 1), (std::vector<uint64_t>{3}));
+  EXPECT_FALSE(dropped_ran);
+}
+
+TEST(Worker, DrainRunsWhatWaitsThenReleasesTheDevice) {
+  Collector collector;
+  std::promise<void> released;
+  Worker worker(collector.notify());
+  worker.Submit(MakeJob(1, [&](auto& device) { device = std::make_unique<NullDevice>(&released); }));
+  worker.Submit(MakeJob(2));
+  worker.Drain();
+  EXPECT_THROW(worker.Submit(MakeJob(3)), Failure);
+  EXPECT_TRUE(worker.WaitUntil(In(seconds(10))));
+  EXPECT_TRUE(worker.finished());
+  EXPECT_EQ(released.get_future().wait_for(seconds(0)), std::future_status::ready);
+  EXPECT_EQ(worker.TakeFinished().size(), 2U);
+}
+
+TEST(Worker, DestroyedWithoutCloseReleasesTheDevice) {
+  std::promise<void> released;
+  auto outcome = released.get_future();
+  std::latch opened(1);
+  {
+    Worker worker([] {});
+    worker.Submit(MakeJob(1, [&](auto& device) {
+      device = std::make_unique<NullDevice>(&released);
+      opened.count_down();
+    }));
+    opened.wait();
+  }
+  EXPECT_EQ(outcome.wait_for(seconds(10)), std::future_status::ready);
+}
+
+TEST(Worker, StopAllIsBoundedByItsDeadlineWhenADeviceHangs) {
+  std::latch started(1);
+  std::latch go(1);
+  Worker hung([] {});
+  hung.Submit(MakeJob(1, [&](auto&) {
+    started.count_down();
+    go.wait();
+  }));
+  started.wait();
+  EXPECT_FALSE(Worker::StopAll(Worker::Clock::now() + std::chrono::milliseconds(20)));
+  go.count_down();
+  EXPECT_TRUE(hung.WaitUntil(In(seconds(10))));
+}
+
+TEST(ExitGuard, EndsTheProcessWithItsExitCodeThoughADeviceHangs) {
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    StopWorkersBeforeLibrariesExit();
+    std::latch started(1);
+    Worker hung([] {});
+    hung.Submit(MakeJob(1, [&](auto&) {
+      started.count_down();
+      for (;;) pause();
+    }));
+    started.wait();
+    exit(42);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 42);
+}
+
+TEST(SecretBytes, AreMovedNotCopiedAndLeaveTheSourceEmpty) {
+  const std::string text = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+  SecretBytes first(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
+  const uint8_t* place = first.data();
+  SecretBytes second(std::move(first));
+  EXPECT_EQ(second.data(), place);
+  EXPECT_TRUE(first.empty());  // NOLINT(bugprone-use-after-move): what the test is about
+  EXPECT_TRUE(std::ranges::equal(second.span(), text, [](uint8_t a, char b) { return a == uint8_t(b); }));
+}
+
+TEST(Mac, IsWipedWhereItWasMovedFrom) {
+  Mac source;
+  source.bytes.fill(7);
+  const Mac target(std::move(source));
+  EXPECT_EQ(target.bytes[31], 7);
+  EXPECT_TRUE(std::ranges::all_of(source.bytes,
+                                  [](uint8_t b) { return b == 0; }));  // NOLINT(bugprone-use-after-move)
+}
+
+}  // namespace
+}  // namespace aws_hmac
