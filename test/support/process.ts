@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { createServer, connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import path from "node:path";
-import { delimiter } from "node:path";
+import path, { delimiter } from "node:path";
 
 /** A server of ours: its end is awaited, and nobody else's process is ever touched. */
 export interface Server {
@@ -19,8 +18,31 @@ export function which(program: string): string | undefined {
 /** A new private folder, removed by `remove`. */
 export function temporaryFolder(name: string): { folder: string; remove(): void } {
   const folder = mkdtempSync(path.join(tmpdir(), `aws-hmac-${name}-`));
-  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  folders.add(folder);
+  return {
+    folder,
+    remove() {
+      // what a killed process still writes may come between
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+      folders.delete(folder);
+    },
+  };
 }
+
+const folders = new Set<string>();
+const children = new Set<ChildProcess>();
+
+/** Kills `child` when this process exits, were it in the middle of a start. */
+export function endWithUs(child: ChildProcess): void {
+  children.add(child);
+  child.once("exit", () => children.delete(child));
+}
+
+process.once("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+  for (const folder of folders)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+});
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */
 export function freePort(): Promise<number> {
@@ -30,7 +52,9 @@ export function freePort(): Promise<number> {
     server.listen(0, "127.0.0.1", () => {
       const address = server.address();
       server.close(() =>
-        address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
+        address !== null && typeof address === "object"
+          ? resolve(address.port)
+          : reject(new Error("no port")),
       );
     });
   });
@@ -49,7 +73,11 @@ export function listens(port: number): Promise<boolean> {
 }
 
 /** Polls `ready` until it gives true; rejects after `bound` milliseconds, naming `what`. */
-export async function until(what: string, ready: () => boolean | Promise<boolean>, bound = 30_000): Promise<void> {
+export async function until(
+  what: string,
+  ready: () => boolean | Promise<boolean>,
+  bound = 30_000,
+): Promise<void> {
   const end = Date.now() + bound;
   while (!(await ready())) {
     if (Date.now() > end) throw new Error(`${what}: not ready after ${bound} ms`);
@@ -64,6 +92,7 @@ export function startProcess(
   options: { env?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): Server & { child: ChildProcess; output(): string; alive(): boolean } {
   const child = spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  endWithUs(child);
   let output = "";
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-8192);
