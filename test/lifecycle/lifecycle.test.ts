@@ -1,0 +1,112 @@
+import { execFile, spawn } from "node:child_process";
+import { createServer, type Server, type Socket } from "node:net";
+import path from "node:path";
+import { type Backend, backends, type Device } from "../support/backends.js";
+import { describeWith } from "../support/requirements.js";
+
+const child = path.join(__dirname, "child.cjs");
+
+interface Outcome {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs one scenario of child.cjs in a process of its own, over the built package. */
+function run(scenario: string, device: object): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const args = ["--expose-gc", child, scenario, JSON.stringify(device)];
+    const started = execFile(process.execPath, args, { timeout: 60_000 }, (_, stdout, stderr) =>
+      resolve({ code: started.exitCode, signal: started.signalCode, stdout, stderr }),
+    );
+  });
+}
+
+function lifecycle({ start }: Backend): void {
+  let device: Device;
+  beforeAll(async () => {
+    device = await start();
+  }, 60_000);
+  afterAll(() => device?.stop());
+
+  // A race shows only sometimes: each of these is run several times.
+  test.each([
+    ["exit with work in flight", 7],
+    ["exit in a promise callback while another key opens", 7],
+    ["exit while worker threads sign", 7],
+    ["uncaught exception with work in flight", 1],
+    ["unhandled rejection with work in flight", 1],
+  ])("%s: exit code %d, no crash", async (scenario, code) => {
+    for (let round = 0; round < 8; round++) {
+      const outcome = await run(scenario, device.child);
+      expect([outcome.code, outcome.signal, code === 1 || outcome.stderr]).toEqual([code, null, code === 1 || ""]);
+    }
+  }, 120_000);
+
+  test.each([
+    ["end with a key left open", "signed\n"],
+    ["stay alive while a call is pending", "32\n"],
+    ["close, then end", "64\nERR_CLOSED\n"],
+    ["worker threads end early", "alive\n"],
+    ["worker threads exit by themselves", "alive\n"],
+    ["main thread and worker threads together", "0,0\n"],
+    ["keys are collected when nobody holds them", "collected\n"],
+    ["a key is not collected while it works", "512\n"],
+  ])("%s", async (scenario, stdout) => {
+    expect(await run(scenario, device.child)).toEqual({ code: 0, signal: null, stdout, stderr: "" });
+  }, 90_000);
+
+  test("nothing of ours is left in the device by any of these ends", async () => {
+    expect(await device.leftovers()).toEqual([]);
+  });
+}
+
+for (const backend of backends.filter(({ name }) => name !== "memory")) {
+  describeWith(backend.needs, `process life with the ${backend.name} backend`, () => lifecycle(backend));
+}
+
+describe("process life with a TPM that hangs", () => {
+  let hung: Server;
+  const sockets = new Set<Socket>();
+  let onCommand = (): void => undefined;
+  let tpm: object;
+
+  beforeAll(async () => {
+    // Takes connections and commands, never answers.
+    hung = createServer((socket) => {
+      sockets.add(socket);
+      socket.on("error", () => sockets.delete(socket));
+      socket.on("data", () => onCommand());
+    });
+    await new Promise<void>((listening) => hung.listen(0, "127.0.0.1", listening));
+    const address = hung.address();
+    if (address === null || typeof address !== "object") throw new Error("no port");
+    tpm = { tcti: `swtpm:host=127.0.0.1,port=${address.port}`, handle: 0x81008001, timeout: 500 };
+  });
+  afterAll(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((closed) => hung.close(closed));
+  });
+
+  test("a call rejects with ERR_TIMEOUT and the process ends", async () => {
+    const begin = Date.now();
+    const outcome = await run("time out while the device hangs", { tpm });
+    expect(outcome).toEqual({ code: 0, signal: null, stdout: "ERR_TIMEOUT\n", stderr: "" });
+    expect(Date.now() - begin).toBeLessThan(10_000);
+  }, 60_000);
+
+  test("process.exit() keeps its code", async () => {
+    const begin = Date.now();
+    const exiting = spawn(process.execPath, [child, "exit while the device hangs", JSON.stringify({ tpm })], {
+      stdio: ["pipe", "inherit", "inherit"],
+    });
+    const exit = new Promise((resolve) => exiting.once("exit", (code, signal) => resolve([code, signal])));
+    await new Promise<void>((resolve) => {
+      onCommand = resolve;
+    });
+    exiting.stdin.write("exit\n");
+    expect(await exit).toEqual([7, null]);
+    expect(Date.now() - begin).toBeLessThan(10_000);
+  }, 60_000);
+});

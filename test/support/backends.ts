@@ -1,0 +1,79 @@
+import { execFileSync } from "node:child_process";
+import type { HmacKey } from "../../lib/core/hmac-key.js";
+import { insecureMemoryKey } from "../../lib/keys/memory.js";
+import { openPkcs11Key } from "../../lib/keys/pkcs11.js";
+import { openTpmKey } from "../../lib/keys/tpm.js";
+import { importPkcs11Key } from "../../lib/provision/pkcs11.js";
+import { importTpmKey } from "../../lib/provision/tpm.js";
+import type { Requirement } from "./requirements.js";
+import { makeSoftHsm } from "./softhsm.js";
+import { startSwtpm } from "./swtpm.js";
+
+/** A secret access key for tests, as AWS makes them: 40 characters. */
+export const secretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/** A throwaway device that holds one key, made of the secret it was started with. */
+export interface Device {
+  /** One more instance of the key. */
+  open(): Promise<HmacKey>;
+  /** What test/lifecycle/child.cjs needs to open the key. */
+  child: object;
+  /** What programs have left in the device: transient objects and sessions; [] is as it should be. */
+  leftovers(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+export interface Backend {
+  name: "memory" | "tpm" | "pkcs11";
+  /** Software that must be installed. */
+  needs: Requirement[];
+  start(secret?: string): Promise<Device>;
+}
+
+const memory: Backend = {
+  name: "memory",
+  needs: [],
+  start: async (secret = secretAccessKey) => ({
+    open: async () => insecureMemoryKey(secret),
+    child: {},
+    leftovers: async () => [],
+    stop: async () => undefined,
+  }),
+};
+
+const tpm: Backend = {
+  name: "tpm",
+  needs: ["swtpm", "tpm2-tools"],
+  async start(secret = secretAccessKey) {
+    const { tcti, stop } = await startSwtpm();
+    const options = { tcti, auth: { password: "device password" } };
+    const { handle } = await importTpmKey(Buffer.from(secret), { ...options, handle: 0x81008001 });
+    return {
+      open: () => openTpmKey({ ...options, handle }),
+      child: { tpm: { ...options, handle } },
+      leftovers: async () =>
+        ["handles-transient", "handles-loaded-session", "handles-saved-session"].flatMap((kind) =>
+          execFileSync("tpm2_getcap", ["-T", tcti, kind], { encoding: "utf8" }).split("\n").filter(Boolean),
+        ),
+      stop,
+    };
+  },
+};
+
+const pkcs11: Backend = {
+  name: "pkcs11",
+  needs: ["softhsm"],
+  async start(secret = secretAccessKey) {
+    const { module, tokenLabel, pin, remove } = await makeSoftHsm();
+    const options = { module, tokenLabel, pin };
+    const { label, id } = await importPkcs11Key(Buffer.from(secret), { ...options, label: "signer" });
+    return {
+      open: () => openPkcs11Key({ ...options, label, id }),
+      child: { pkcs11: { ...options, label } },
+      leftovers: async () => [],
+      stop: async () => remove(),
+    };
+  },
+};
+
+export const backends: Backend[] = [memory, tpm, pkcs11];
