@@ -1,0 +1,125 @@
+#include "pkcs11/key.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "pkcs11/return_value.h"
+
+namespace aws_hmac::pkcs11 {
+namespace {
+
+// A wider buffer than the MAC: NSS cuts silently what does not fit, openCryptoki reports 32 bytes into 8.
+constexpr size_t kSignatureBuffer = 64;
+
+std::optional<CK_KEY_TYPE> KeyType(const Session& session, CK_OBJECT_HANDLE object) {
+  CK_KEY_TYPE type = 0;
+  CK_ATTRIBUTE attribute{CKA_KEY_TYPE, &type, sizeof type};
+  const CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
+  return rv == CKR_OK ? std::optional(type) : std::nullopt;
+}
+
+// Label or id, for messages.
+Bytes Attribute(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
+  CK_ATTRIBUTE attribute{type, nullptr, 0};
+  CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
+  if (rv != CKR_OK || attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) return {};
+  Bytes value(attribute.ulValueLen);
+  attribute.pValue = value.data();
+  rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
+  return rv == CKR_OK ? value : Bytes{};
+}
+
+std::string Hex(const Bytes& bytes) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  for (const uint8_t byte : bytes) hex.append({kDigits[byte >> 4], kDigits[byte & 15]});
+  return hex;
+}
+
+std::string NameOfKey(const std::string& label, const Bytes& id) {
+  return "label \"" + label + "\", id " + (id.empty() ? "empty" : "0x" + Hex(id));
+}
+
+std::string NamesOf(const Session& session, const std::vector<CK_OBJECT_HANDLE>& keys) {
+  std::string names;
+  for (const CK_OBJECT_HANDLE key : keys) {
+    const Bytes label = Attribute(session, key, CKA_LABEL);
+    if (!names.empty()) names += "; ";
+    names += NameOfKey({label.begin(), label.end()}, Attribute(session, key, CKA_ID));
+  }
+  return names;
+}
+
+std::string Wanted(const std::optional<std::string>& label, const std::optional<Bytes>& id) {
+  if (label && id) return "with " + NameOfKey(*label, *id);
+  if (label) return "with label \"" + *label + "\"";
+  return id ? "with id 0x" + Hex(*id) : "at all";
+}
+
+bool CanMakeHmacs(const Session& session, CK_OBJECT_HANDLE key) {
+  const std::optional<CK_KEY_TYPE> type = KeyType(session, key);
+  return (type == CKK_GENERIC_SECRET || type == CKK_SHA256_HMAC) && Flag(session, key, CKA_SIGN) == true;
+}
+
+}  // namespace
+
+std::optional<bool> Flag(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
+  CK_BBOOL value = CK_FALSE;
+  CK_ATTRIBUTE attribute{type, &value, sizeof value};
+  const CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
+  return rv == CKR_OK && attribute.ulValueLen == sizeof value ? std::optional(value != CK_FALSE)
+                                                              : std::nullopt;
+}
+
+std::vector<CK_OBJECT_HANDLE> FindSecretKeys(const Session& session, const std::optional<std::string>& label,
+                                             const std::optional<Bytes>& id) {
+  CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
+  CK_BBOOL yes = CK_TRUE;  // on the token: session copies of a key share its label
+  std::vector<CK_ATTRIBUTE> attributes{{CKA_CLASS, &secret_key, sizeof secret_key},
+                                       {CKA_TOKEN, &yes, sizeof yes}};
+  // The search only reads what the template points to.
+  if (label) attributes.push_back({CKA_LABEL, const_cast<char*>(label->data()), label->size()});
+  if (id) attributes.push_back({CKA_ID, const_cast<uint8_t*>(id->data()), id->size()});
+  return session.Find(attributes);
+}
+
+CK_OBJECT_HANDLE FindHmacKey(const Session& session, const std::optional<std::string>& label,
+                             const std::optional<Bytes>& id) {
+  const std::vector<CK_OBJECT_HANDLE> keys = FindSecretKeys(session, label, id);
+  std::vector<CK_OBJECT_HANDLE> suitable;
+  std::ranges::copy_if(keys, std::back_inserter(suitable),
+                       [&](CK_OBJECT_HANDLE key) { return CanMakeHmacs(session, key); });
+  if (suitable.size() == 1) return suitable.front();
+  const std::string where = " on " + session.token().Name();
+  if (suitable.size() > 1) {
+    throw Refusal("ERR_KEY_AMBIGUOUS", "several keys " + Wanted(label, id) + where + ": " +
+                                           NamesOf(session, suitable) + "; choose one by label and id");
+  }
+  if (!keys.empty()) {
+    throw Refusal("ERR_KEY_UNSUITABLE", "not a CKK_GENERIC_SECRET or CKK_SHA256_HMAC key with CKA_SIGN: " +
+                                            NamesOf(session, keys) + where);
+  }
+  throw Refusal("ERR_KEY_NOT_FOUND", "no secret key " + Wanted(label, id) + where);
+}
+
+Mac Sign(const Session& session, CK_OBJECT_HANDLE key, std::span<const uint8_t> message) {
+  CK_MECHANISM mechanism{CKM_SHA256_HMAC, nullptr, 0};
+  Check(session->C_SignInit(session.handle(), &mechanism, key), "C_SignInit");
+  std::array<uint8_t, kSignatureBuffer> signature;
+  CK_ULONG size = signature.size();
+  uint8_t none = 0;  // modules refuse a null pointer, even to no bytes; they only read the message
+  uint8_t* const data = message.empty() ? &none : const_cast<uint8_t*>(message.data());
+  Mac mac;
+  const CK_RV rv = session->C_Sign(session.handle(), data, message.size(), signature.data(), &size);
+  if (rv == CKR_OK && size == mac.bytes.size()) std::copy_n(signature.begin(), size, mac.bytes.begin());
+  Wipe(signature.data(), signature.size());
+  Check(rv, "C_Sign");
+  if (size != mac.bytes.size()) {
+    throw Refusal("ERR_MAC_LENGTH",
+                  "the module gave a MAC of " + std::to_string(size) + " bytes instead of 32");
+  }
+  return mac;
+}
+
+}  // namespace aws_hmac::pkcs11

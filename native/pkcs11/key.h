@@ -1,0 +1,33 @@
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/secret_bytes.h"
+#include "pkcs11/session.h"
+
+/// Secret keys on a token: finding them and signing with one.
+namespace aws_hmac::pkcs11 {
+
+/// The token's secret keys that have this label and this id; what is not given may be anything.
+std::vector<CK_OBJECT_HANDLE> FindSecretKeys(const Session& session, const std::optional<std::string>& label,
+                                             const std::optional<Bytes>& id);
+
+/// The one key among them that can make HMACs: CKK_GENERIC_SECRET or CKK_SHA256_HMAC with CKA_SIGN. Throws
+/// Failure ERR_KEY_NOT_FOUND, ERR_KEY_AMBIGUOUS or ERR_KEY_UNSUITABLE.
+CK_OBJECT_HANDLE FindHmacKey(const Session& session, const std::optional<std::string>& label,
+                             const std::optional<Bytes>& id);
+
+/// CKM_SHA256_HMAC of a message. Throws Failure.
+Mac Sign(const Session& session, CK_OBJECT_HANDLE key, std::span<const uint8_t> message);
+
+/// An attribute's CK_BBOOL; nothing where the token does not tell.
+std::optional<bool> Flag(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+
+}  // namespace aws_hmac::pkcs11

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace aws_hmac::pkcs11 {
+
+struct ReleaseModule {
+  void operator()(CK_FUNCTION_LIST* module) const noexcept;
+};
+
+/// A module that was initialised. p11-kit counts: releasing ours does not end what others in the process use.
+using Module = std::unique_ptr<CK_FUNCTION_LIST, ReleaseModule>;
+
+struct Modules {
+  std::vector<Module> loaded;  // not empty
+  std::string broken;          // configured modules that did not start, and why; empty when all did
+};
+
+/// The module at `path`, or those of p11-kit's configuration that start. Throws Failure ERR_MODULE_NOT_FOUND
+/// or ERR_MODULE_FAILED.
+Modules LoadModules(const std::optional<std::string>& path);
+
+}  // namespace aws_hmac::pkcs11

@@ -1,0 +1,65 @@
+#include "pkcs11/pin_gate.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "pkcs11/return_value.h"
+
+namespace aws_hmac::pkcs11 {
+namespace {
+
+struct Gate {
+  std::mutex mutex;
+  std::deque<SecretBytes> refused;
+};
+
+constexpr size_t kRefusedKept = 8;
+
+template <size_t width>
+std::string_view Raw(const CK_UTF8CHAR (&field)[width]) {
+  return {reinterpret_cast<const char*>(field), width};
+}
+
+std::string Identity(const CK_TOKEN_INFO& token) {
+  std::string identity(Raw(token.manufacturerID));
+  return identity.append(Raw(token.model)).append(Raw(token.serialNumber)).append(Raw(token.label));
+}
+
+// Gates are never destroyed: device threads may outlive static objects while the process exits.
+Gate& GateOf(const CK_TOKEN_INFO& token) {
+  static auto& mutex = *std::make_unique<std::mutex>().release();
+  static auto& gates = *std::make_unique<std::map<std::string, Gate>>().release();
+  std::lock_guard lock(mutex);
+  return gates[Identity(token)];
+}
+
+bool IsWrongPin(CK_RV rv) {
+  return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_INVALID || rv == CKR_PIN_LEN_RANGE;
+}
+
+}  // namespace
+
+CK_RV SendPin(const CK_TOKEN_INFO& token, const SecretBytes& pin, const std::function<CK_RV()>& send) {
+  Gate& gate = GateOf(token);
+  std::lock_guard lock(gate.mutex);
+  const auto same = [&](const SecretBytes& refused) {
+    return std::ranges::equal(refused.span(), pin.span());
+  };
+  if (std::ranges::any_of(gate.refused, same)) {
+    throw Refusal(
+        "ERR_PIN_INCORRECT",
+        "the token refused this PIN before, so it is not sent again; if the token has it now, restart this "
+        "program");
+  }
+  const CK_RV rv = send();
+  if (IsWrongPin(rv)) gate.refused.emplace_back(pin.span());
+  if (gate.refused.size() > kRefusedKept) gate.refused.pop_front();
+  return rv;
+}
+
+}  // namespace aws_hmac::pkcs11

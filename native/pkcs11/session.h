@@ -1,0 +1,41 @@
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/secret_bytes.h"
+#include "pkcs11/token.h"
+
+namespace aws_hmac::pkcs11 {
+
+enum class Access { kRead, kReadWrite };
+
+/// A session with a token, closed when dropped. Must not outlive the token's module.
+class Session {
+ public:
+  Session(const Token& token, Access access);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
+
+  /// As CKU_USER. Sends a wrong PIN to the token once in the life of the process. The login belongs to all
+  /// sessions of the process with this token: where one has logged in already the PIN is not checked. It ends
+  /// with the last of them. Throws Failure ERR_PIN_INCORRECT, ERR_PIN_LOCKED.
+  void Login(const SecretBytes& pin);
+
+  /// The handles of the objects that match.
+  std::vector<CK_OBJECT_HANDLE> Find(std::span<CK_ATTRIBUTE> attributes) const;
+
+  const Token& token() const { return token_; }
+  CK_SESSION_HANDLE handle() const { return handle_; }
+  CK_FUNCTION_LIST* operator->() const { return token_.module; }
+
+ private:
+  Token token_;
+  CK_SESSION_HANDLE handle_ = 0;
+};
+
+}  // namespace aws_hmac::pkcs11

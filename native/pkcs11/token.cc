@@ -1,0 +1,127 @@
+#include "pkcs11/token.h"
+
+#include <p11-kit/p11-kit.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pkcs11/return_value.h"
+
+namespace aws_hmac::pkcs11 {
+namespace {
+
+// A text of CK_TOKEN_INFO: of fixed width, padded with spaces, not terminated (PKCS#11 3.0, 3.2).
+template <size_t width>
+std::string_view Text(const CK_UTF8CHAR (&field)[width]) {
+  return {reinterpret_cast<const char*>(field), p11_kit_space_strlen(field, width)};
+}
+
+std::vector<CK_SLOT_ID> SlotsWithToken(CK_FUNCTION_LIST* module) {
+  std::vector<CK_SLOT_ID> slots;
+  CK_RV rv = CKR_OK;
+  do {  // a token may be plugged in between the two calls
+    CK_ULONG count = 0;
+    Check(module->C_GetSlotList(CK_TRUE, nullptr, &count), "C_GetSlotList");
+    slots.resize(count);
+    rv = module->C_GetSlotList(CK_TRUE, slots.data(), &count);
+    slots.resize(std::min<size_t>(count, slots.size()));
+  } while (rv == CKR_BUFFER_TOO_SMALL);
+  Check(rv, "C_GetSlotList");
+  return slots;
+}
+
+std::vector<Token> TokensOf(CK_FUNCTION_LIST* module) {
+  std::vector<Token> tokens;
+  for (const CK_SLOT_ID slot : SlotsWithToken(module)) {
+    Token token{module, slot, {}};
+    const CK_RV rv = module->C_GetTokenInfo(slot, &token.info);
+    if (rv == CKR_TOKEN_NOT_PRESENT || rv == CKR_TOKEN_NOT_RECOGNIZED || rv == CKR_DEVICE_REMOVED) continue;
+    Check(rv, "C_GetTokenInfo");
+    if ((token.info.flags & CKF_TOKEN_INITIALIZED) != 0) tokens.push_back(token);
+  }
+  return tokens;
+}
+
+struct Found {
+  std::vector<Token> tokens;
+  std::string broken;  // modules that did not answer, and why
+};
+
+Found AllTokens(const Modules& modules) {
+  Found found{.tokens = {}, .broken = modules.broken};
+  for (const Module& module : modules.loaded) {
+    try {
+      std::ranges::move(TokensOf(module.get()), std::back_inserter(found.tokens));
+    } catch (const Failure& failure) {  // one that fails must not hide the others' tokens
+      if (modules.loaded.size() == 1) throw;
+      if (!found.broken.empty()) found.broken += ", ";
+      found.broken += failure.what();
+    }
+  }
+  return found;
+}
+
+bool Matches(const Token& token, const TokenQuery& query) {
+  return (!query.label || *query.label == Text(token.info.label)) &&
+         (!query.serial || *query.serial == Text(token.info.serialNumber)) &&
+         (!query.slot || *query.slot == token.slot);
+}
+
+std::string NamesOf(const std::vector<Token>& tokens) {
+  std::string names;
+  for (const Token& token : tokens) {
+    if (!names.empty()) names += "; ";
+    names += token.Name();
+  }
+  return names.empty() ? "none" : names;
+}
+
+std::string Wanted(const TokenQuery& query) {
+  std::string wanted;
+  if (query.label) wanted += " with label \"" + *query.label + "\"";
+  if (query.serial) wanted += " with serial " + *query.serial;
+  if (query.slot) wanted += " in slot " + std::to_string(*query.slot);
+  return wanted;
+}
+
+Token FindToken(const Modules& modules, const TokenQuery& query) {
+  const auto [all, broken] = AllTokens(modules);
+  std::vector<Token> matching;
+  std::ranges::copy_if(all, std::back_inserter(matching),
+                       [&](const Token& token) { return Matches(token, query); });
+  if (matching.size() == 1) return matching.front();
+  if (matching.empty()) {
+    throw Refusal("ERR_TOKEN_NOT_FOUND", "no token" + Wanted(query) + "; there are: " + NamesOf(all) +
+                                             (broken.empty() ? "" : "; modules that do not work: " + broken));
+  }
+  throw Refusal("ERR_TOKEN_AMBIGUOUS", "several tokens" + Wanted(query) + ": " + NamesOf(matching) +
+                                           "; choose one by its serial or slot");
+}
+
+LoadedToken Load(const TokenQuery& query) {
+  Modules modules = LoadModules(query.module);
+  const Token token = FindToken(modules, query);
+  return {std::move(modules), token};
+}
+
+}  // namespace
+
+std::string Token::Name() const {
+  return "token \"" + std::string(Text(info.label)) + "\", serial " + std::string(Text(info.serialNumber)) +
+         ", slot " + std::to_string(slot);
+}
+
+LoadedToken LoadToken(const TokenQuery& query) {
+  try {
+    return Load(query);
+  } catch (const Failure& failure) {
+    if (std::string_view(failure.code) != "ERR_TOKEN_NOT_FOUND") throw;
+  }
+  // SoftHSM overlooks a token that another process's login is rewriting, until it is initialised anew.
+  return Load(query);
+}
+
+}  // namespace aws_hmac::pkcs11

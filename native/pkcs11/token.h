@@ -1,0 +1,32 @@
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <string>
+
+#include "pkcs11/module.h"
+#include "pkcs11/pkcs11.h"
+
+namespace aws_hmac::pkcs11 {
+
+/// A token in its slot, as it was when it was found. Must not outlive its module.
+struct Token {
+  CK_FUNCTION_LIST* module;
+  CK_SLOT_ID slot;
+  CK_TOKEN_INFO info;
+
+  /// E.g. `token "keys", serial 0123abcd, slot 7`.
+  std::string Name() const;
+};
+
+/// A token and the modules that were loaded to find it.
+struct LoadedToken {
+  Modules modules;
+  Token token;
+};
+
+/// Loads the modules and finds the one initialised token that matches. Throws Failure ERR_MODULE_…,
+/// ERR_TOKEN_NOT_FOUND or ERR_TOKEN_AMBIGUOUS; the last two name the tokens there are.
+LoadedToken LoadToken(const TokenQuery& query);
+
+}  // namespace aws_hmac::pkcs11

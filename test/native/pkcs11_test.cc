@@ -1,0 +1,262 @@
+#include "pkcs11/pkcs11.h"
+
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+#include <p11-kit/pkcs11.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/failure.h"
+
+namespace aws_hmac::pkcs11 {
+namespace {
+
+// RFC 4231, test case 1: HMAC-SHA256 of "Hi There" with 20 bytes 0x0b. A key shorter than SoftHSM signs with.
+const Bytes kKey(20, 0x0b);
+constexpr std::string_view kMessage = "Hi There";
+constexpr uint8_t kMac[] = {0xb0, 0x34, 0x4c, 0x61, 0xd8, 0xdb, 0x38, 0x53, 0x5c, 0xa8, 0xaf,
+                            0xce, 0xaf, 0x0b, 0xf1, 0x2b, 0x88, 0x1d, 0xc2, 0x00, 0xc9, 0x83,
+                            0x3d, 0xa7, 0x26, 0xe9, 0x37, 0x6c, 0x2e, 0x32, 0xcf, 0xf7};
+
+std::span<const uint8_t> AsBytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+std::string Environment(const char* name) {
+  const char* value = getenv(name);
+  if (value == nullptr) throw std::runtime_error(std::string("set ") + name + ": a throwaway SoftHSM token");
+  return value;
+}
+
+/// The module itself, past p11-kit: what another user of it in the same process has.
+class OtherUser {
+ public:
+  explicit OtherUser(const std::string& module) : library_(dlopen(module.c_str(), RTLD_NOW)) {
+    if (library_ == nullptr) throw std::runtime_error(dlerror());
+    const auto get = reinterpret_cast<CK_C_GetFunctionList>(dlsym(library_, "C_GetFunctionList"));
+    get(&functions_);
+  }
+  OtherUser(const OtherUser&) = delete;
+  OtherUser& operator=(const OtherUser&) = delete;
+  ~OtherUser() { dlclose(library_); }
+
+  CK_FUNCTION_LIST* operator->() const { return functions_; }
+
+  std::vector<CK_SLOT_ID> Slots() const {
+    std::vector<CK_SLOT_ID> slots(16);
+    CK_ULONG count = slots.size();
+    EXPECT_EQ(functions_->C_GetSlotList(CK_TRUE, slots.data(), &count), CKR_OK);
+    slots.resize(count);
+    return slots;
+  }
+
+  /// Does something with a read-write session on every token.
+  void OnEachToken(const std::function<void(CK_SESSION_HANDLE)>& action) const {
+    for (const CK_SLOT_ID slot : Slots()) {
+      CK_SESSION_HANDLE session = 0;
+      const CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
+      if (functions_->C_OpenSession(slot, flags, nullptr, nullptr, &session) != CKR_OK) continue;
+      action(session);
+      functions_->C_CloseSession(session);
+    }
+  }
+
+ private:
+  void* library_;
+  CK_FUNCTION_LIST* functions_ = nullptr;
+};
+
+class Pkcs11 : public testing::Test {
+ protected:
+  OpenOptions Open(const std::string& key) const {
+    return {.token = Token(), .label = key, .id = std::nullopt, .pin = Pin()};
+  }
+
+  Imported Import(const std::string& key, const Bytes& id = {}) const { return ImportWith(key, id, kMac); }
+
+  Imported ImportWith(const std::string& key, const Bytes& id, std::span<const uint8_t> mac) const {
+    return ImportKey({.token = Token(), .label = key, .id = id, .pin = Pin(), .key = SecretBytes(kKey)},
+                     {.message = AsBytes(kMessage), .mac = mac});
+  }
+
+  TokenQuery Token() const { return {.module = module_, .label = token_, .serial = {}, .slot = {}}; }
+  SecretBytes Pin() const { return SecretBytes(AsBytes(pin_)); }
+
+  static void ExpectMac(HmacDevice& device) {
+    EXPECT_TRUE(std::ranges::equal(device.Sign(AsBytes(kMessage)).bytes, kMac));
+  }
+
+  static void ExpectFailure(const char* code, const std::function<void()>& action) {
+    try {
+      action();
+      ADD_FAILURE() << "expected " << code;
+    } catch (const Failure& failure) {
+      EXPECT_STREQ(failure.code, code) << failure.what();
+    }
+  }
+
+  const std::string module_ = Environment("AWS_HMAC_TEST_PKCS11_MODULE");
+  const std::string token_ = Environment("AWS_HMAC_TEST_PKCS11_TOKEN");
+  const std::string pin_ = Environment("AWS_HMAC_TEST_PKCS11_PIN");
+};
+
+TEST_F(Pkcs11, SignsWithAKeyThatItImported) {
+  EXPECT_FALSE(Import("imported").extractable);
+  const auto device = OpenKey(Open("imported"));
+  ExpectMac(*device);
+  ExpectMac(*device);
+}
+
+TEST_F(Pkcs11, SignsMessagesOfAnyLength) {
+  Import("any length");
+  const auto device = OpenKey(Open("any length"));
+  // The first bytes of what Python's hmac.new(20 * b"\x0b", …, "sha256") gives for b"" and bytes(1000000).
+  constexpr uint8_t empty[] = {0x99, 0x9a, 0x90, 0x12};
+  constexpr uint8_t million[] = {0x27, 0xec, 0xf3, 0xaa};
+  const Mac of_empty = device->Sign({});
+  const Mac of_million = device->Sign(Bytes(1000000));
+  EXPECT_TRUE(std::ranges::equal(std::span(of_empty.bytes).first(4), empty));
+  EXPECT_TRUE(std::ranges::equal(std::span(of_million.bytes).first(4), million));
+}
+
+TEST_F(Pkcs11, DestroysAKeyThatGivesWrongMacs) {
+  const Bytes wrong(32, 0xff);
+  ExpectFailure("ERR_IMPORT_VERIFY", [&] { ImportWith("wrong mac", {}, wrong); });
+  ExpectFailure("ERR_KEY_NOT_FOUND", [&] { OpenKey(Open("wrong mac")); });
+}
+
+TEST_F(Pkcs11, RefusesToImportOverAKey) {
+  Import("taken", {1, 2});
+  ExpectFailure("ERR_KEY_EXISTS", [&] { Import("taken", {1, 2}); });
+  Import("taken", {1, 3});
+  ExpectFailure("ERR_KEY_AMBIGUOUS", [&] { OpenKey(Open("taken")); });
+  OpenOptions by_id = Open("taken");
+  by_id.id = Bytes{1, 3};
+  ExpectMac(*OpenKey(std::move(by_id)));
+}
+
+TEST_F(Pkcs11, NeedsAPinForAPrivateKey) {
+  Import("private");
+  OpenOptions options = Open("private");
+  options.pin.reset();
+  ExpectFailure("ERR_PIN_REQUIRED", [&] { OpenKey(std::move(options)); });
+}
+
+TEST_F(Pkcs11, RefusesAKeyThatCannotSign) {
+  const auto keeper = OpenKey((Import("keeper"), Open("keeper")));  // keeps the login for the other user
+  const OtherUser other(module_);
+  CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
+  CK_KEY_TYPE aes = CKK_AES;
+  CK_BBOOL yes = CK_TRUE;
+  std::string label = "an AES key";
+  Bytes value(32, 1);
+  CK_ATTRIBUTE attributes[] = {{CKA_CLASS, &secret_key, sizeof secret_key},
+                               {CKA_KEY_TYPE, &aes, sizeof aes},
+                               {CKA_TOKEN, &yes, sizeof yes},
+                               {CKA_LABEL, label.data(), label.size()},
+                               {CKA_VALUE, value.data(), value.size()}};
+  other.OnEachToken([&](CK_SESSION_HANDLE session) {
+    CK_OBJECT_HANDLE object = 0;
+    other->C_CreateObject(session, attributes, std::size(attributes), &object);
+  });
+  ExpectFailure("ERR_KEY_UNSUITABLE", [&] { OpenKey(Open(label)); });
+}
+
+TEST_F(Pkcs11, SignsAgainAfterAnotherUserLoggedOut) {
+  Import("logged out");
+  const auto device = OpenKey(Open("logged out"));
+  const OtherUser other(module_);
+  int logouts = 0;
+  other.OnEachToken([&](CK_SESSION_HANDLE session) { logouts += other->C_Logout(session) == CKR_OK; });
+  EXPECT_GE(logouts, 1);
+  ExpectMac(*device);
+}
+
+TEST_F(Pkcs11, SignsAgainAfterItsSessionWasClosed) {
+  Import("session closed");
+  const auto device = OpenKey(Open("session closed"));
+  const OtherUser other(module_);
+  for (const CK_SLOT_ID slot : other.Slots()) EXPECT_EQ(other->C_CloseAllSessions(slot), CKR_OK);
+  ExpectMac(*device);
+}
+
+TEST_F(Pkcs11, SignsAgainAfterTheModuleWasFinalizedByAnother) {
+  Import("finalized");
+  const auto device = OpenKey(Open("finalized"));
+  EXPECT_EQ(OtherUser(module_)->C_Finalize(nullptr), CKR_OK);
+  ExpectMac(*device);
+}
+
+TEST_F(Pkcs11, FindsAKeyThatWasMadeAnewAndMissesOneThatIsGone) {
+  Import("recreated");
+  const auto device = OpenKey(Open("recreated"));
+  const OtherUser other(module_);
+  const auto destroy = [&](std::string label) {
+    int destroyed = 0;
+    other.OnEachToken([&](CK_SESSION_HANDLE session) {
+      CK_ATTRIBUTE attribute{CKA_LABEL, label.data(), label.size()};
+      CK_OBJECT_HANDLE object = 0;
+      CK_ULONG count = 0;
+      other->C_FindObjectsInit(session, &attribute, 1);
+      other->C_FindObjects(session, &object, 1, &count);
+      other->C_FindObjectsFinal(session);
+      if (count == 1 && other->C_DestroyObject(session, object) == CKR_OK) ++destroyed;
+    });
+    EXPECT_EQ(destroyed, 1);
+  };
+  destroy("recreated");
+  Import("recreated");
+  ExpectMac(*device);
+  destroy("recreated");
+  ExpectFailure("ERR_KEY_NOT_FOUND", [&] { device->Sign(AsBytes(kMessage)); });
+  Import("recreated");
+  ExpectMac(*device);
+}
+
+TEST_F(Pkcs11, ClosingOneInstanceLeavesTheOther) {
+  Import("two instances");
+  auto one = OpenKey(Open("two instances"));
+  const auto other = OpenKey(Open("two instances"));
+  one.reset();
+  ExpectMac(*other);
+}
+
+TEST_F(Pkcs11, CodesWhatIsNotThere) {
+  const auto open = [&](TokenQuery query) {
+    return [this, query] { OpenKey({.token = query, .label = "any", .id = std::nullopt, .pin = Pin()}); };
+  };
+  ExpectFailure("ERR_MODULE_NOT_FOUND", open({"/nonexistent/module.so", token_, {}, {}}));
+  ExpectFailure("ERR_MODULE_FAILED", open({"/proc/self/exe", token_, {}, {}}));
+  ExpectFailure("ERR_TOKEN_NOT_FOUND", open({module_, "no such token", {}, {}}));
+  ExpectFailure("ERR_TOKEN_NOT_FOUND", open({module_, token_, "no such serial", {}}));
+  ExpectFailure("ERR_TOKEN_NOT_FOUND", open({module_, token_, {}, 999999}));
+  ExpectFailure("ERR_KEY_NOT_FOUND", [&] { OpenKey(Open("no such key")); });
+}
+
+TEST_F(Pkcs11, SendsAWrongPinOnce) {
+  Import("wrong pin");
+  const auto open = [&] {
+    OpenOptions options = Open("wrong pin");
+    options.pin.emplace(AsBytes("certainly wrong"));
+    OpenKey(std::move(options));
+  };
+  for (const uint64_t answer : {uint64_t{CKR_PIN_INCORRECT}, uint64_t{0}}) {
+    try {
+      open();
+      ADD_FAILURE() << "took a wrong PIN";
+    } catch (const Failure& failure) {
+      EXPECT_STREQ(failure.code, "ERR_PIN_INCORRECT");
+      EXPECT_EQ(failure.number, answer);
+      EXPECT_EQ(std::string(failure.what()).find("certainly wrong"), std::string::npos);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace aws_hmac::pkcs11
