@@ -1,0 +1,43 @@
+import { AwsHmacError } from "./errors.js";
+
+/** A password or a PIN: a string cannot be wiped, a Uint8Array is the caller's to wipe. */
+export type Secret = string | Uint8Array;
+
+const defaultTimeout = 30_000;
+const longestTimer = 2 ** 31 - 1;
+
+/** An error for an option that cannot be used; the message names the option and the remedy. */
+export function invalid(message: string): AwsHmacError {
+  return new AwsHmacError("ERR_INVALID_ARGUMENT", message);
+}
+
+/**
+ * The option `timeout`, 30 000 ms where it is not given.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT` for anything but 1..2^31-1 milliseconds
+ */
+export function checkTimeout(timeout: number | undefined): number {
+  if (timeout === undefined) return defaultTimeout;
+  if (!Number.isInteger(timeout) || timeout < 1 || timeout > longestTimer) {
+    throw invalid(`timeout must be a whole number of milliseconds from 1 to ${longestTimer}`);
+  }
+  return timeout;
+}
+
+/**
+ * A copy of a secret as bytes (UTF-8), which the caller wipes; the argument is not changed.
+ *
+ * @param option the option's name, for the error
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT` for anything but a string or a Uint8Array
+ */
+export function secretBytes(option: string, secret: Secret): Buffer {
+  if (secret instanceof Uint8Array) {
+    const copy = Buffer.allocUnsafeSlow(secret.length);
+    copy.set(secret);
+    return copy;
+  }
+  if (typeof secret !== "string") throw invalid(`${option} must be a string or a Uint8Array`);
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(secret));
+  bytes.write(secret);
+  return bytes;
+}
