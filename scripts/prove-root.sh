@@ -14,6 +14,7 @@ shift
 
 checkout=$(cd "$(dirname "$0")/.." && pwd)
 root=$(mktemp -d -t "aws-hmac-$suite-XXXXXX")
+chmod 755 "$root"
 # The mounts below live in a namespace of their own that has ended by now: only plain files are left.
 trap 'rm -rf --one-file-system "$root"' EXIT
 

@@ -1,0 +1,48 @@
+// npm test: every suite on this Node, the contract and life-cycle suites on the other supported ones, and the
+// native tests plain and under the sanitizers. `npm test -- ARGUMENTS` runs jest with these, on this Node only.
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { build } from "./build.mjs";
+import { installMoto } from "./moto.mjs";
+import { runNativeTests } from "./native-tests.mjs";
+import { nodeBinary, supported } from "./nodes.mjs";
+import { clearResults, jestCounts, keepResult, printResults, reportFile } from "./results.mjs";
+import { exitCode, program, root, say } from "./run.mjs";
+import { requirePackages } from "./setup.mjs";
+
+const jestProgram = path.join(root, "node_modules", "jest", "bin", "jest.js");
+
+/** Runs jest with a Node and keeps the counts. */
+async function jest(node, name, args) {
+  say(`jest on ${name}`);
+  const report = reportFile(name);
+  const code = await exitCode(node, [jestProgram, "--json", "--outputFile", report, ...args]);
+  const counts = existsSync(report)
+    ? jestCounts(JSON.parse(readFileSync(report, "utf8")))
+    : { passed: 0, failed: 0, skipped: 0 };
+  // What jest itself could not do, without a test that says so, is a failure too.
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  keepResult({ name, ...counts });
+}
+
+await program(import.meta.url, async (args) => {
+  clearResults();
+  await requirePackages(["build", "devices", "servers", "native"]);
+  installMoto();
+  await build();
+  const own = `Node ${process.versions.node}`;
+  if (args.length > 0) {
+    await jest(process.execPath, own, args);
+  } else {
+    await jest(process.execPath, `${own}, all suites`, []);
+    const current = Number.parseInt(process.versions.node, 10);
+    for (const major of supported.filter((version) => version !== current)) {
+      const node = await nodeBinary(major);
+      await jest(node, `Node ${major}, contract and lifecycle`, ["test/contract", "test/lifecycle"]);
+    }
+    await runNativeTests("");
+    await runNativeTests("address,undefined");
+  }
+  printResults();
+});
