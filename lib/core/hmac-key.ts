@@ -13,7 +13,10 @@ export interface HmacKey extends AsyncDisposable {
   readonly backend: string;
   /** Aborted when `close()` is called: caches wipe on it, later signatures reject with `ERR_CLOSED`. */
   readonly closed?: AbortSignal;
-  /** HMAC-SHA256 of `message` (any length): 32 bytes. Rejects with a coded error; never blocks the event loop. */
+  /**
+   * HMAC-SHA256 of `message` (any length): 32 bytes in a new array, which the caller may wipe. Rejects with a coded
+   * error; never blocks the event loop.
+   */
   mac(message: Uint8Array, options?: MacOptions): Promise<Uint8Array>;
   /** Waits for the work in flight, then releases the device. Idempotent; later calls reject with `ERR_CLOSED`. */
   close(): Promise<void>;

@@ -1,0 +1,17 @@
+export {
+  AwsHmacError,
+  type AwsHmacErrorOptions,
+  CredentialsError,
+  type ErrorCode,
+  errorCodes,
+  Pkcs11Error,
+  SigningError,
+  TpmError,
+} from "./core/errors.js";
+export type { HmacKey, MacOptions, MacSource } from "./core/hmac-key.js";
+export { insecureMemoryKey } from "./keys/memory.js";
+export type { SignableRequest } from "./sigv4/canonical-input.js";
+export type { KeyCacheMode } from "./sigv4/key-cache.js";
+export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";
+export { HmacSigner } from "./sigv4/signer.js";
+export type { HmacSignerOptions, PresignUrlOptions } from "./sigv4/signer-options.js";

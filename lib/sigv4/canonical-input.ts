@@ -1,0 +1,96 @@
+import type { HttpRequest, QueryParameterBag } from "@smithy/types";
+import { SigningError } from "../core/errors.js";
+import { checkWellFormed } from "./checks.js";
+import { wirePath } from "./wire-path.js";
+
+/** Smithy's HttpRequest, with headers that may have several values. */
+export type SignableRequest = Omit<HttpRequest, "headers"> & {
+  headers: Record<string, string | readonly string[] | undefined>;
+};
+
+export interface CanonicalInput {
+  /** What smithy can sign faithfully. */
+  request: HttpRequest;
+  /** The path to send. */
+  path: string;
+}
+
+/**
+ * Brings a request into the form that is both signed and sent: an upper-case method, lower-case headers each once (the
+ * values of repeated ones joined with "," in order), `host` present, no null in the query, the path percent-encoded when
+ * the service takes it as it comes.
+ *
+ * @throws SigningError `ERR_SIGN_INPUT` for anything that would be signed otherwise than it is sent
+ */
+export function canonicalInput(request: SignableRequest, uriEscapePath: boolean): CanonicalInput {
+  if (typeof request !== "object" || request === null || typeof request.method !== "string") {
+    throw invalid("an HTTP request must be an object with method, hostname, path and headers");
+  }
+  const path = checkedPath(request.path);
+  const { wire, canonical } = uriEscapePath ? { wire: path, canonical: path } : wirePath(path);
+  const headers = canonicalHeaders(request.headers);
+  headers.host ??= hostHeader(request);
+  const query = canonicalQuery(request.query);
+  return {
+    request: { ...request, method: request.method.toUpperCase(), path: canonical, headers, query },
+    path: wire,
+  };
+}
+
+function checkedPath(path: unknown = "/"): string {
+  if (typeof path !== "string") throw invalid("path must be a string");
+  checkWellFormed("path", path);
+  if (/[?#]/.test(path)) throw invalid('path must not hold "?" or "#": give the query as an object');
+  return path.startsWith("/") ? path : `/${path}`;
+}
+
+function canonicalHeaders(headers: SignableRequest["headers"] = {}): Record<string, string> {
+  const merged = new Map<string, string[]>();
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || value === null) continue;
+    const lowerCase = name.toLowerCase();
+    const values = typeof value === "string" ? [value] : value;
+    if (!Array.isArray(values))
+      throw invalid(`header ${lowerCase} must be a string or strings, not a ${typeof value}`);
+    for (const one of values) checkText(`header ${lowerCase}`, one);
+    merged.set(lowerCase, [...(merged.get(lowerCase) ?? []), ...values]);
+  }
+  return Object.fromEntries(
+    [...merged].map(([name, values]) => [
+      name,
+      values.length === 1 ? values[0] : values.map((v) => v.trim()).join(","),
+    ]),
+  ) as Record<string, string>;
+}
+
+function canonicalQuery(query: HttpRequest["query"]): QueryParameterBag {
+  const result: QueryParameterBag = {};
+  for (const [name, value] of Object.entries(query ?? {})) {
+    // Smithy builds its query in an object, where this name is lost.
+    if (name === "__proto__") throw invalid("a query parameter must not be called __proto__");
+    checkText("query", name);
+    if (value === undefined) continue;
+    // Smithy leaves null out of the signature, but the server sees `?acl` as `acl=`.
+    const values = (Array.isArray(value) ? value : [value]).map((one) => one ?? "");
+    for (const one of values) checkText(`query parameter ${name}`, one);
+    result[name] = Array.isArray(value) ? values : (values[0] ?? "");
+  }
+  return result;
+}
+
+/** `host` as HTTP clients send it: with the port unless it is the protocol's own. */
+function hostHeader({ protocol, hostname, port }: SignableRequest): string {
+  if (typeof hostname !== "string" || hostname === "")
+    throw invalid("a request needs a hostname or a host header");
+  const isDefault = port === undefined || port === (protocol?.startsWith("https") === false ? 80 : 443);
+  return isDefault ? hostname : `${hostname}:${port}`;
+}
+
+function checkText(what: string, value: unknown): void {
+  if (typeof value !== "string") throw invalid(`${what} must be a string, not a ${typeof value}`);
+  checkWellFormed(what, value);
+}
+
+function invalid(message: string): SigningError {
+  return new SigningError("ERR_SIGN_INPUT", message);
+}

@@ -1,0 +1,108 @@
+import { isUint8Array } from "node:util/types";
+import { SigningError } from "../core/errors.js";
+import type { MacSource } from "../core/hmac-key.js";
+import { wipe } from "../core/wipe.js";
+import { type Clock, dateStamp, endOfDay, minute } from "./clock.js";
+import { onKeyClosed } from "./key-closing.js";
+import { idleLimit, SecretCache } from "./secret-cache.js";
+
+const dayLimit = 4;
+/** How long before midnight UTC the next day's key is fetched. */
+const prefetchLead = 5 * minute;
+
+const dayKeysOf = new WeakMap<MacSource, DayKeys>();
+
+/**
+ * kDate = HMAC("AWS4" + secret, `date`): the one question that a device is asked. 32 bytes that the caller owns and wipes.
+ *
+ * @throws SigningError `ERR_MAC_LENGTH` when the key answers anything but 32 bytes; whatever the key throws
+ */
+export async function fetchDayKey(key: MacSource, date: string): Promise<Buffer> {
+  const mac: unknown = await key.mac(Buffer.from(date, "ascii"));
+  if (!isUint8Array(mac)) throw new SigningError("ERR_MAC_LENGTH", "the key's mac() gave no Uint8Array");
+  // `allocUnsafeSlow`: outside of Buffer's shared pool.
+  const dayKey = Buffer.allocUnsafeSlow(32);
+  try {
+    if (mac.length !== 32)
+      throw new SigningError("ERR_MAC_LENGTH", `the key's mac() gave ${mac.length} bytes, not 32`);
+    dayKey.set(mac);
+    return dayKey;
+  } finally {
+    wipe(mac);
+  }
+}
+
+/**
+ * The day keys of one HmacKey, shared by all its `"day"` signers: one device call for each UTC day. They live while
+ * such a signer does. While one is in use the next day's key is fetched shortly before midnight UTC.
+ */
+export class DayKeys {
+  readonly #key: MacSource;
+  readonly #clock: Clock;
+  readonly #secrets: SecretCache;
+  #users = 0;
+  #watchedDate = "";
+  #usedAt = 0;
+  #cancelPrefetch: (() => void) | undefined;
+
+  private constructor(key: MacSource, clock: Clock) {
+    this.#key = key;
+    this.#clock = clock;
+    this.#secrets = new SecretCache(dayLimit, clock);
+    onKeyClosed(key.closed, () => this.#clear());
+  }
+
+  /** The day keys of `key`; `clock` counts on the first call for that key only. */
+  static of(key: MacSource, clock: Clock): DayKeys {
+    const dayKeys = dayKeysOf.get(key) ?? new DayKeys(key, clock);
+    dayKeysOf.set(key, dayKeys);
+    return dayKeys;
+  }
+
+  /** Joins a user; the result lets it go, once. When the last one has gone everything is wiped. */
+  join(): () => void {
+    this.#users += 1;
+    let joined = true;
+    return () => {
+      if (!joined) return;
+      joined = false;
+      this.#users -= 1;
+      if (this.#users === 0) this.#clear();
+    };
+  }
+
+  /** What `use` makes of the day key of `date`; it is synchronous and keeps nothing. */
+  use<T>(date: string, use: (dayKey: Buffer) => T): Promise<T> {
+    return this.#secrets.use(date, date, () => fetchDayKey(this.#key, date), use);
+  }
+
+  /** Says that something is signed on `date`, by whatever cached key. */
+  touch(date: string): void {
+    this.#secrets.touch(date);
+    if (date !== this.#watchedDate) this.#watch(date);
+    if (date === this.#watchedDate) this.#usedAt = this.#clock.now();
+  }
+
+  #watch(date: string): void {
+    const now = this.#clock.now();
+    if (date !== dateStamp(now)) return;
+    this.#cancelPrefetch?.();
+    this.#watchedDate = date;
+    const wait = Math.max(endOfDay(date) - prefetchLead - now, 0);
+    this.#cancelPrefetch = this.#clock.after(wait, () => this.#prefetch(dateStamp(endOfDay(date))));
+  }
+
+  #prefetch(date: string): void {
+    this.#cancelPrefetch = undefined;
+    if (this.#clock.now() - this.#usedAt >= idleLimit) return;
+    // A failure is not kept: the first signature of that day asks again and reports what it meets.
+    this.use(date, () => undefined).catch(() => undefined);
+  }
+
+  #clear(): void {
+    this.#secrets.clear();
+    this.#cancelPrefetch?.();
+    this.#cancelPrefetch = undefined;
+    this.#watchedDate = "";
+  }
+}

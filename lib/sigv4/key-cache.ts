@@ -1,0 +1,124 @@
+import { createHmac } from "node:crypto";
+import { SigningError } from "../core/errors.js";
+import type { MacSource } from "../core/hmac-key.js";
+import { wipe } from "../core/wipe.js";
+import { type Clock, systemClock } from "./clock.js";
+import { DayKeys, fetchDayKey } from "./day-keys.js";
+import { onKeyClosed } from "./key-closing.js";
+import { SecretCache } from "./secret-cache.js";
+
+/**
+ * What may stay in memory between signatures: `"day"` the day key (one device call for each key and UTC day), `"scope"`
+ * only signing keys (one for each day, region and service), `"none"` nothing (one for each signature).
+ */
+export type KeyCacheMode = "day" | "scope" | "none";
+
+/** What a signing key is good for (AWS SigV4 guide, "credential scope"). */
+export interface Scope {
+  /** The UTC day of the request's signing date: `yyyymmdd`. */
+  date: string;
+  region: string;
+  service: string;
+}
+
+const signingKeyLimit = 64;
+
+/** Signers that were dropped without close() let their secrets go too. */
+const forgotten = new FinalizationRegistry<() => void>((release) => release());
+
+/** The keys of one signer: the only place where derived key bytes are, and the only user of the device. */
+export class KeyCache {
+  readonly #key: MacSource;
+  readonly #mode: KeyCacheMode;
+  readonly #signingKeys: SecretCache;
+  readonly #dayKeys: DayKeys | undefined;
+  readonly #release: () => void;
+  #closed = false;
+
+  /** @throws SigningError `ERR_INVALID_ARGUMENT` */
+  constructor(key: MacSource, mode: KeyCacheMode = "day", clock: Clock = systemClock) {
+    if (typeof key?.mac !== "function") {
+      throw new SigningError("ERR_INVALID_ARGUMENT", "key must be an HmacKey: an object with mac()");
+    }
+    if (mode !== "day" && mode !== "scope" && mode !== "none") {
+      throw new SigningError("ERR_INVALID_ARGUMENT", 'keyCache must be "day", "scope" or "none"');
+    }
+    this.#key = key;
+    this.#mode = mode;
+    this.#signingKeys = new SecretCache(signingKeyLimit, clock);
+    this.#dayKeys = mode === "day" ? DayKeys.of(key, clock) : undefined;
+    this.#release = hold(key.closed, this.#signingKeys, this.#dayKeys);
+    forgotten.register(this, this.#release, this);
+  }
+
+  get mode(): KeyCacheMode {
+    return this.#mode;
+  }
+
+  /**
+   * The signature: HMAC-SHA256 of `stringToSign` under the signing key of `scope`, 32 bytes.
+   *
+   * @throws SigningError `ERR_CLOSED`, `ERR_MAC_LENGTH`; whatever the key throws
+   */
+  async sign({ date, region, service }: Scope, stringToSign: Uint8Array): Promise<Buffer> {
+    if (this.#closed) throw new SigningError("ERR_CLOSED", "the signer is closed");
+    if (this.#key.closed?.aborted) throw new SigningError("ERR_CLOSED", "the key is closed");
+    const derive = (dayKey: Buffer): Buffer => deriveSigningKey(dayKey, region, service);
+    const sign = (signingKey: Buffer): Buffer => hmac(signingKey, stringToSign);
+    const fetch = (): Promise<Buffer> =>
+      this.#dayKeys?.use(date, derive) ?? this.#fetchSigningKey(date, derive);
+
+    if (this.#mode === "none") {
+      const signingKey = await fetch();
+      const signature = sign(signingKey);
+      wipe(signingKey);
+      return signature;
+    }
+    this.#dayKeys?.touch(date);
+    return this.#signingKeys.use(JSON.stringify([date, region, service]), date, fetch, sign);
+  }
+
+  /** Wipes the signing keys and lets go of the day keys; later calls reject with `ERR_CLOSED`. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    forgotten.unregister(this);
+    this.#release();
+  }
+
+  async #fetchSigningKey(date: string, derive: (dayKey: Buffer) => Buffer): Promise<Buffer> {
+    const dayKey = await fetchDayKey(this.#key, date);
+    try {
+      return derive(dayKey);
+    } finally {
+      wipe(dayKey);
+    }
+  }
+}
+
+/** Ties the secrets to the key's life; the result lets them go. Outside of the class: it must not reach the KeyCache. */
+function hold(
+  keyClosed: AbortSignal | undefined,
+  signingKeys: SecretCache,
+  dayKeys: DayKeys | undefined,
+): () => void {
+  const leave = dayKeys?.join();
+  const forget = onKeyClosed(keyClosed, () => signingKeys.clear());
+  return () => {
+    forget();
+    signingKeys.clear();
+    leave?.();
+  };
+}
+
+function deriveSigningKey(dayKey: Buffer, region: string, service: string): Buffer {
+  const regionKey = hmac(dayKey, region);
+  const serviceKey = hmac(regionKey, service);
+  const signingKey = hmac(serviceKey, "aws4_request");
+  wipe(regionKey, serviceKey);
+  return signingKey;
+}
+
+function hmac(key: Buffer, message: string | Uint8Array): Buffer {
+  return createHmac("sha256", key).update(message).digest();
+}

@@ -1,0 +1,34 @@
+import type { DateInput, Provider } from "@smithy/types";
+import type { MacSource } from "../core/hmac-key.js";
+import type { SignableRequest } from "./canonical-input.js";
+import type { KeyCacheMode } from "./key-cache.js";
+
+export interface HmacSignerOptions {
+  /** The key that holds `"AWS4" + secretAccessKey`. The signer never closes it. */
+  key: MacSource;
+  /** The access key id that belongs to the secret, e.g. `AKIA…`. */
+  accessKeyId: string;
+  /** Sent and signed where the credentials are temporary. */
+  sessionToken?: string;
+  /** E.g. `eu-central-1`. */
+  region: string | Provider<string>;
+  /** The service's signing name, e.g. `s3`, `sts`, `execute-api`. */
+  service: string;
+  /** What may stay in memory between signatures; `"day"` by default. */
+  keyCache?: KeyCacheMode;
+  /** Normalise the path and encode it once more; by default true except for the S3 family. */
+  uriEscapePath?: boolean;
+  /** Send the payload's hash in x-amz-content-sha256; by default true for the S3 family only. */
+  applyChecksum?: boolean;
+}
+
+export interface PresignUrlOptions {
+  /** `GET` by default. */
+  method?: string;
+  /** Seconds, 1 to 604800; 3600 by default. */
+  expiresIn?: number;
+  /** Now by default. A number is seconds since 1970. */
+  signingDate?: DateInput;
+  /** Headers that will be sent with the URL. They are signed; x-amz-… ones move into the query. */
+  headers?: SignableRequest["headers"];
+}

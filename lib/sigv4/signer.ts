@@ -1,0 +1,168 @@
+import { isUint8Array } from "node:util/types";
+import { SignatureV4 } from "@smithy/signature-v4";
+import type {
+  EventSigner,
+  EventSigningArguments,
+  FormattedEvent,
+  HttpRequest,
+  MessageSigner,
+  MessageSigningArguments,
+  Provider,
+  RequestPresigner,
+  RequestPresigningArguments,
+  RequestSigner,
+  RequestSigningArguments,
+  SignableMessage,
+  SignedMessage,
+  SigningArguments,
+  StringSigner,
+} from "@smithy/types";
+import { SigningError } from "../core/errors.js";
+import { canonicalInput, type SignableRequest } from "./canonical-input.js";
+import { checkAccessKeyId, checkRegion, checkWellFormed } from "./checks.js";
+import { type Clock, systemClock } from "./clock.js";
+import { KeyCache } from "./key-cache.js";
+import { opaqueChain } from "./opaque-chain.js";
+import { presignGeneral, presignS3 } from "./presign.js";
+import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
+import { isS3Family } from "./service-rules.js";
+import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
+import { expiresIn, signingDate } from "./signing-time.js";
+
+/**
+ * Signs AWS Signature Version 4 with an {@link MacSource | HmacKey}: requests, presigned requests, strings and events, in
+ * the shapes and with the option names of @smithy/signature-v4.
+ *
+ * Every call rejects with a SigningError: `ERR_SIGN_INPUT` for what cannot be signed faithfully, `ERR_EXPIRES_IN`,
+ * `ERR_REGION_MISSING`, `ERR_SIGV4A_UNSUPPORTED` for region `*`, `ERR_MAC_LENGTH`, `ERR_CLOSED`; or with the key's error.
+ */
+export class HmacSigner
+  implements RequestSigner, RequestPresigner, StringSigner, EventSigner, MessageSigner, AsyncDisposable
+{
+  readonly #keys: KeyCache;
+  readonly #smithy: SignatureV4;
+  readonly #clock: Clock;
+  readonly #region: string | Provider<string>;
+  readonly #isS3: boolean;
+  readonly #uriEscapePath: boolean;
+  #closed = false;
+
+  /**
+   * @param clock for tests
+   * @throws SigningError `ERR_INVALID_ARGUMENT`
+   */
+  constructor(options: HmacSignerOptions, clock: Clock = systemClock) {
+    const { key, accessKeyId, sessionToken, region, service, keyCache } = options;
+    checkAccessKeyId(accessKeyId);
+    if (sessionToken !== undefined && typeof sessionToken !== "string") {
+      throw new SigningError("ERR_INVALID_ARGUMENT", "sessionToken must be a string");
+    }
+    if (typeof service !== "string" || service === "") {
+      throw new SigningError(
+        "ERR_INVALID_ARGUMENT",
+        "service must be the service's signing name, such as s3",
+      );
+    }
+    this.#keys = new KeyCache(key, keyCache, clock);
+    this.#clock = clock;
+    this.#region = region;
+    this.#isS3 = isS3Family(service);
+    this.#uriEscapePath = options.uriEscapePath ?? !this.#isS3;
+    const { secretAccessKey, sha256 } = opaqueChain(this.#keys);
+    this.#smithy = new SignatureV4({
+      service,
+      region: () => this.#signingRegion(),
+      credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+      sha256,
+      uriEscapePath: this.#uriEscapePath,
+      applyChecksum: options.applyChecksum ?? this.#isS3,
+    });
+  }
+
+  /** The request to send, with its `authorization` header. The given one is not changed. */
+  sign(request: SignableRequest, options?: RequestSigningArguments): Promise<HttpRequest>;
+  /** The signature of a string to sign: 64 hex digits. */
+  sign(stringToSign: string, options?: SigningArguments): Promise<string>;
+  /** The signature of an event, or of a chunk (`headers` empty), that follows `priorSignature`: 64 hex digits. */
+  sign(event: FormattedEvent, options: EventSigningArguments): Promise<string>;
+  /** The message with its signature. */
+  sign(message: SignableMessage, options: MessageSigningArguments): Promise<SignedMessage>;
+  async sign(
+    input: SignableRequest | string | FormattedEvent | SignableMessage,
+    options: RequestSigningArguments & Partial<EventSigningArguments> = {},
+  ): Promise<HttpRequest | string | SignedMessage> {
+    const checked = this.#check(options);
+    if (typeof input === "string") {
+      checkWellFormed("the string to sign", input);
+      return this.#smithy.sign(input, checked);
+    }
+    if (input !== null && typeof input === "object") {
+      if ("message" in input) {
+        return this.#smithy.signMessage(
+          { ...input, priorSignature: signature(input.priorSignature) },
+          checked,
+        );
+      }
+      if ("payload" in input) {
+        checkEvent(input);
+        return this.#smithy.sign(input, { ...checked, priorSignature: signature(options.priorSignature) });
+      }
+    }
+    const { request, path } = canonicalInput(input, this.#uriEscapePath);
+    return Object.assign(await this.#smithy.sign(request, checked), { path });
+  }
+
+  /** The message with its signature, as `sign` gives it. */
+  signMessage(message: SignableMessage, options: MessageSigningArguments): Promise<SignedMessage> {
+    return this.sign(message, options);
+  }
+
+  /**
+   * The request with its signature in the query; whoever sends it needs no key. `expiresIn`: seconds, 1 to 604800,
+   * 3600 by default. For the S3 family the payload is not signed unless x-amz-content-sha256 is given.
+   */
+  async presign(input: SignableRequest, options: RequestPresigningArguments = {}): Promise<HttpRequest> {
+    const checked = { ...this.#check(options), expiresIn: expiresIn(options.expiresIn ?? 3600) };
+    const { request, path } = canonicalInput(input, this.#uriEscapePath);
+    const presign = this.#isS3 ? presignS3 : presignGeneral;
+    const presigned = await presign(this.#smithy, request, checked);
+    return Object.assign(presigned, { path });
+  }
+
+  /** The presigned URL. `url` may have a query; its fragment is dropped. */
+  async presignUrl(url: string | URL, options: PresignUrlOptions = {}): Promise<string> {
+    const { method = "GET", headers = {}, ...presigning } = options;
+    return urlOfRequest(await this.presign(requestOfUrl(url, method, headers), presigning));
+  }
+
+  /** Wipes the derived keys it holds and leaves the key open; later calls reject with `ERR_CLOSED`. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#keys.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The options with a valid date and region. */
+  #check<T extends SigningArguments>(options: T): T & { signingDate: Date } {
+    if (this.#closed) throw new SigningError("ERR_CLOSED", "the signer is closed");
+    if (options.signingRegion !== undefined) checkRegion(options.signingRegion);
+    return { ...options, signingDate: signingDate(options.signingDate ?? new Date(this.#clock.now())) };
+  }
+
+  async #signingRegion(): Promise<string> {
+    return checkRegion(typeof this.#region === "function" ? await this.#region() : this.#region);
+  }
+}
+
+function checkEvent({ headers, payload }: FormattedEvent): void {
+  if (isUint8Array(headers) && isUint8Array(payload)) return;
+  throw new SigningError("ERR_SIGN_INPUT", "an event's headers and payload must be Uint8Arrays");
+}
+
+function signature(prior: unknown): string {
+  if (typeof prior !== "string") throw new SigningError("ERR_SIGN_INPUT", "priorSignature must be a string");
+  return prior;
+}

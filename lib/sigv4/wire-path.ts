@@ -1,0 +1,19 @@
+import { escapeUri } from "./escape-uri.js";
+
+/** A path as it is sent and as Amazon S3 signs it. */
+export interface WirePath {
+  /** Percent-encoded where it was not; existing `%XX` are kept. */
+  wire: string;
+  /** The path that the server computes: everything decoded, then all but unreserved characters and "/" encoded. */
+  canonical: string;
+}
+
+/** Encodes a path for services that neither normalise it nor encode it twice (AWS SigV4 guide, "canonical URI", S3). */
+export function wirePath(path: string): WirePath {
+  const wire = path.replace(/%(?![0-9a-f]{2})|[^\w\-.~/%]+/gi, escapeUri);
+  const canonical = wire.replace(/%[0-9a-f]{2}/gi, (triplet) => {
+    const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
+    return /[\w\-.~/]/.test(character) ? character : triplet.toUpperCase();
+  });
+  return { wire, canonical };
+}
