@@ -9,6 +9,11 @@ export {
   TpmError,
 } from "./core/errors.js";
 export type { HmacKey, MacOptions, MacSource } from "./core/hmac-key.js";
+export { type FromAssumeRoleOptions, fromAssumeRole } from "./credentials/from-assume-role.js";
+export { type FromSessionTokenOptions, fromSessionToken } from "./credentials/from-session-token.js";
+export type { MfaCodeProvider } from "./credentials/mfa.js";
+export type { TemporaryCredentials, TemporaryCredentialsProvider } from "./credentials/refresh-ahead.js";
+export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-provider.js";
 export { insecureMemoryKey } from "./keys/memory.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
 export type { KeyCacheMode } from "./sigv4/key-cache.js";

@@ -1,0 +1,126 @@
+import type { Credentials, STSClient, STSClientConfig } from "@aws-sdk/client-sts";
+import { AwsHmacError, CredentialsError } from "../core/errors.js";
+import { onKeyClosed } from "../sigv4/key-closing.js";
+import { type SdkIdentityOptions, sdkIdentity } from "../sigv4/sdk-identity.js";
+import { withDeadline } from "./deadline.js";
+import type { MfaCodeProvider } from "./mfa.js";
+import {
+  refreshAhead,
+  type TemporaryCredentials,
+  type TemporaryCredentialsProvider,
+} from "./refresh-ahead.js";
+import { stsError } from "./sts-error.js";
+
+/** The settings of an STS client that have nothing to do with who signs. */
+export type StsClientConfig = Omit<STSClientConfig, (typeof identityFields)[number]>;
+
+const identityFields = [
+  "credentials",
+  "sha256",
+  "signer",
+  "signerConstructor",
+  "credentialDefaultProvider",
+] as const;
+
+/** What all providers of temporary credentials take. */
+export interface StsProviderOptions extends SdkIdentityOptions {
+  /** Asked before each call where `params.SerialNumber` names an MFA device. Its time counts into `timeout`. */
+  mfaCodeProvider?: MfaCodeProvider;
+  /**
+   * For the STS client: `region` (else `AWS_REGION`, the profile or the instance's), `endpoint`, `requestHandler`, …;
+   * a refresh that fails while the last credentials are good is told to `logger.warn`.
+   */
+  clientConfig?: StsClientConfig;
+  /** Milliseconds for a whole refresh: device, MFA code, retries and all. 30,000 unless given. */
+  timeout?: number;
+}
+
+/** One STS call: how it is made, and what it answers. */
+export interface StsCall {
+  /** e.g. AssumeRole */
+  action: string;
+  /** Makes the call. */
+  send(sts: typeof import("@aws-sdk/client-sts"), client: STSClient, signal: AbortSignal): Promise<StsAnswer>;
+}
+
+export interface StsAnswer {
+  credentials: Credentials | undefined;
+  /** Whom they are for, where STS says so. */
+  arn?: string | undefined;
+}
+
+/** A provider of what `call` answers: one call at a time, refreshed ahead, each within its deadline. */
+export function stsProvider(options: StsProviderOptions, call: StsCall): TemporaryCredentialsProvider {
+  const { key, clientConfig = {}, timeout = 30_000 } = options;
+  checkConfig(clientConfig, timeout);
+  const identity = sdkIdentity(options);
+  let client: STSClient | undefined;
+  onKeyClosed(key.closed, () => client?.destroy());
+
+  async function load(signal: AbortSignal): Promise<TemporaryCredentials> {
+    const sts = await import("@aws-sdk/client-sts");
+    client ??= new sts.STSClient({ ...clientConfig, ...identity });
+    await checkRegion(client);
+    return temporaryCredentials(call.action, await call.send(sts, client, signal));
+  }
+
+  return refreshAhead({
+    async load() {
+      try {
+        return await withDeadline(timeout, () => tooLate(call.action, timeout), load);
+      } catch (error) {
+        throw stsError(call.action, error);
+      }
+    },
+    closed: key.closed,
+    onRefreshFailed(error) {
+      clientConfig.logger?.warn(`aws-hmac: the last credentials stay in use: ${(error as Error).message}`);
+    },
+    now: Date.now,
+  });
+}
+
+function checkConfig(clientConfig: object, timeout: number): void {
+  const field = identityFields.find((name) => name in clientConfig);
+  if (field)
+    throw new AwsHmacError(
+      "ERR_INVALID_ARGUMENT",
+      `clientConfig.${field}: the key itself signs the STS calls`,
+    );
+  if (!Number.isInteger(timeout) || timeout < 1 || timeout > 0x7fffffff) {
+    throw new AwsHmacError("ERR_INVALID_ARGUMENT", "timeout must be 1..2147483647 milliseconds");
+  }
+}
+
+async function checkRegion(client: STSClient): Promise<void> {
+  try {
+    await client.config.region();
+  } catch (cause) {
+    const message = "no region for STS: give clientConfig.region or set AWS_REGION";
+    throw new CredentialsError("ERR_REGION_MISSING", message, { cause });
+  }
+}
+
+function temporaryCredentials(action: string, { credentials, arn }: StsAnswer): TemporaryCredentials {
+  const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = credentials ?? {};
+  if (!AccessKeyId || !SecretAccessKey || !SessionToken || !(Expiration && Expiration.getTime() > 0)) {
+    throw new CredentialsError(
+      "ERR_STS_RESPONSE",
+      `STS ${action}: the answer is not complete: check the endpoint`,
+    );
+  }
+  // arn:aws:sts::123456789012:assumed-role/…; Ceph leaves the account out
+  const accountId = arn?.split(":")[4];
+  return {
+    accessKeyId: AccessKeyId,
+    secretAccessKey: SecretAccessKey,
+    sessionToken: SessionToken,
+    expiration: Expiration,
+    ...(accountId ? { accountId } : {}),
+  };
+}
+
+function tooLate(action: string, timeout: number): CredentialsError {
+  const message = `STS ${action}: not done within ${timeout} ms (option timeout): check the endpoint and the network`;
+  return new CredentialsError("ERR_STS_TIMEOUT", message, { retryable: true });
+}
