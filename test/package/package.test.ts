@@ -1,0 +1,81 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { temporaryFolder } from "../support/process.js";
+
+const checkout = path.join(__dirname, "..", "..");
+
+interface Packed {
+  filename: string;
+  files: { path: string }[];
+}
+
+describe("the package as npm packs it", () => {
+  const { folder, remove } = temporaryFolder("package");
+  let packed: Packed;
+
+  const run = (program: string, args: string[], cwd = folder): string =>
+    execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const evaluate = (code: string, ...options: string[]): unknown =>
+    JSON.parse(run(process.execPath, [...options, "-e", code]));
+
+  beforeAll(() => {
+    const list = run("npm", ["pack", "--json", "--loglevel=error", "--pack-destination", folder], checkout);
+    [packed] = JSON.parse(list) as [Packed];
+    writeFileSync(path.join(folder, "package.json"), JSON.stringify({ private: true }));
+    const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    run("npm", ["install", ...quiet, `./${packed.filename}`]);
+  }, 120_000);
+
+  afterAll(remove);
+
+  test("holds what is needed to use it and to build it, and nothing else", () => {
+    const files = packed.files.map((file) => file.path);
+    expect(files).toEqual(
+      expect.arrayContaining([
+        ...[
+          "package.json",
+          "README.md",
+          "LICENSE",
+          "NOTICE",
+          "CHANGELOG.md",
+          "SECURITY.md",
+          "CMakeLists.txt",
+        ],
+        ...["dist/index.js", "dist/index.mjs", "dist/index.d.ts", "dist/index.d.mts"],
+        ...["native/addon.cc", "native/exports.map"],
+      ]),
+    );
+    const wanted =
+      /^(dist\/.+\.(js|mjs|d\.ts|d\.mts)|native\/.+\.(cc|h|map)|[A-Z]+\.md|LICENSE|NOTICE|CMakeLists\.txt|package\.json)$/;
+    expect(files.filter((file) => !wanted.test(file))).toEqual([]);
+  });
+
+  test("gives require and import the same classes", () => {
+    const answer = evaluate(
+      `import { createRequire } from "node:module";
+       import * as imported from "aws-hmac";
+       const required = createRequire(process.cwd() + "/")("aws-hmac");
+       const names = Object.keys(required).sort();
+       console.log(JSON.stringify({ names, differing: names.filter((name) => imported[name] !== required[name]) }));`,
+      "--input-type=module",
+    );
+    expect(answer).toEqual({ names: expect.arrayContaining(["HmacSigner", "openTpmKey"]), differing: [] });
+  });
+
+  test("works without the addon, and says so where a device is asked for", () => {
+    const answer = evaluate(
+      `const { insecureMemoryKey, openTpmKey } = require("aws-hmac");
+       (async () => {
+         const mac = await insecureMemoryKey("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY").mac(Buffer.from("20150830"));
+         const refusal = await openTpmKey({ handle: 0x81008001 }).catch((error) => error);
+         console.log(JSON.stringify({ mac: Buffer.from(mac).toString("hex"), code: refusal.code }));
+       })();`,
+    );
+    expect(answer).toEqual({
+      // kDate of AWS's published example of deriving a signing key
+      mac: "0138c7a6cbd60aa727b2f653a522567439dfb9f3e72b21f9b25941a42f04a7cd",
+      code: "ERR_ADDON_NOT_BUILT",
+    });
+  });
+});
