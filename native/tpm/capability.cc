@@ -1,0 +1,43 @@
+#include "tpm/capability.h"
+
+#include "tpm/command.h"
+#include "tpm/objects.h"
+
+namespace aws_hmac::tpm {
+namespace {
+
+// Asks for one item; the TPM answers with the next higher one if it does not have it.
+EsysPtr<TPMS_CAPABILITY_DATA> Ask(ESYS_CONTEXT& esys, TPM2_CAP capability, UINT32 property) {
+  TPMI_YES_NO more = TPM2_NO;
+  TPMS_CAPABILITY_DATA* data = nullptr;
+  Command("TPM2_GetCapability", [&] {
+    return Esys_GetCapability(&esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, capability, property, 1, &more,
+                              &data);
+  });
+  return EsysPtr<TPMS_CAPABILITY_DATA>(data);
+}
+
+}  // namespace
+
+uint32_t InputBufferSize(ESYS_CONTEXT& esys) {
+  constexpr uint32_t kSmallest = 1024;  // every profile of the TCG has at least this
+  const auto answer = Ask(esys, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_INPUT_BUFFER);
+  const auto& properties = answer->data.tpmProperties;
+  const bool known = properties.count == 1 && properties.tpmProperty[0].property == TPM2_PT_INPUT_BUFFER &&
+                     properties.tpmProperty[0].value > 0;
+  return known ? properties.tpmProperty[0].value : kSmallest;
+}
+
+bool HasCommand(ESYS_CONTEXT& esys, TPM2_CC command) {
+  const auto answer = Ask(esys, TPM2_CAP_COMMANDS, command);
+  const auto& commands = answer->data.command;
+  return commands.count == 1 && (commands.commandAttributes[0] & TPMA_CC_COMMANDINDEX_MASK) == command;
+}
+
+bool HasHandle(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
+  const auto answer = Ask(esys, TPM2_CAP_HANDLES, handle);
+  const auto& handles = answer->data.handles;
+  return handles.count == 1 && handles.handle[0] == handle;
+}
+
+}  // namespace aws_hmac::tpm

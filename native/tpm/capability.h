@@ -1,0 +1,16 @@
+#pragma once
+
+#include <tss2/tss2_esys.h>
+
+namespace aws_hmac::tpm {
+
+/// The most bytes that one buffer parameter may have (TPM2_PT_INPUT_BUFFER). Throws Failure.
+uint32_t InputBufferSize(ESYS_CONTEXT& esys);
+
+/// Whether the TPM implements a command. Throws Failure.
+bool HasCommand(ESYS_CONTEXT& esys, TPM2_CC command);
+
+/// Whether something is at this handle. Throws Failure.
+bool HasHandle(ESYS_CONTEXT& esys, TPM2_HANDLE handle);
+
+}  // namespace aws_hmac::tpm

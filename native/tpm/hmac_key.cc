@@ -1,0 +1,99 @@
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "tpm/command.h"
+#include "tpm/connection.h"
+#include "tpm/key_area.h"
+#include "tpm/mac.h"
+#include "tpm/primary.h"
+#include "tpm/tpm.h"
+
+namespace aws_hmac::tpm {
+namespace {
+
+/// A connection with the key, its session and nothing else in the TPM.
+class OpenedKey {
+ public:
+  explicit OpenedKey(const OpenOptions& options) : connection_(options.tcti), commands_(connection_.esys()) {
+    std::visit([&](const auto& key) { Open(key, options.protection); }, options.key);
+    UsePassword(esys(), key_.get(), options.protection.password.span());
+  }
+
+  Mac Sign(std::span<const uint8_t> message) {
+    return commands_.Compute(key_.get(), *authorization_, message);
+  }
+
+ private:
+  ESYS_CONTEXT& esys() const noexcept { return connection_.esys(); }
+
+  void Open(const PersistentKey& key, const Protection& protection) {
+    key_ = FindPersistent(esys(), key.handle);
+    TPM2B_PUBLIC* answered = nullptr;
+    Command("TPM2_ReadPublic", [&] {
+      return Esys_ReadPublic(&esys(), key_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &answered,
+                             nullptr, nullptr);
+    });
+    const EsysPtr<TPM2B_PUBLIC> area(answered);
+    RequireHmacKey(area->publicArea);
+    // Any storage key will do as a salt. The NULL hierarchy never has a password, and its primaries cost no
+    // NV.
+    Object salt = protection.encrypt ? CreatePrimary(esys(), ESYS_TR_RH_NULL) : Object();
+    authorization_.emplace(esys(), protection, salt.get());
+  }
+
+  void Open(const LoadedKey& key, const Protection& protection) {
+    const TPM2B_PUBLIC public_area = UnmarshalPublic(key.public_area);
+    const TPM2B_PRIVATE private_area = UnmarshalPrivate(key.private_area);
+    RequireHmacKey(public_area.publicArea);
+    Object parent = OpenParent(esys(), key.parent);
+    key_ = Load(esys(), parent.get(), private_area, public_area);
+    authorization_.emplace(esys(), protection, protection.encrypt ? parent.get() : ESYS_TR_NONE);
+  }
+
+  Connection connection_;  // first: the handles below are released through it
+  MacCommands commands_;
+  Object key_;
+  std::optional<Authorization> authorization_;
+};
+
+/// Opens the key again, once, where that can help.
+class HmacKey : public HmacDevice {
+ public:
+  explicit HmacKey(OpenOptions options) : options_(std::move(options)) { opened_.emplace(options_); }
+
+  Mac Sign(std::span<const uint8_t> message) override {
+    if (refused_) throw Failure(*refused_);
+    for (bool reopened = false;; reopened = true) {
+      try {
+        if (!opened_) opened_.emplace(options_);
+        return opened_->Sign(message);
+      } catch (const Failure& failure) {
+        // A wrong password is sent once: each try counts towards the TPM's lockout.
+        if (std::string_view(failure.code) == "ERR_TPM_AUTH") refused_ = failure;
+        if (!opened_ || !HelpsToReopen(failure)) throw;
+        opened_.reset();
+        if (reopened) throw;
+      }
+    }
+  }
+
+ private:
+  // Repeating an HMAC changes nothing in the TPM.
+  static bool HelpsToReopen(const Failure& failure) {
+    const auto rc = static_cast<TSS2_RC>(failure.number);
+    return failure.api == Api::kTpm && (IsBroken(rc) || IsStale(rc));
+  }
+
+  const OpenOptions options_;
+  std::optional<OpenedKey> opened_;
+  std::optional<Failure> refused_;
+};
+
+}  // namespace
+
+std::unique_ptr<HmacDevice> OpenKey(OpenOptions options) {
+  return std::make_unique<HmacKey>(std::move(options));
+}
+
+}  // namespace aws_hmac::tpm

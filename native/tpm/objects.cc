@@ -1,0 +1,73 @@
+#include "tpm/objects.h"
+
+#include <algorithm>
+
+#include "tpm/command.h"
+
+namespace aws_hmac::tpm {
+namespace {
+
+bool IsPersistent(ESYS_CONTEXT& esys, ESYS_TR object) noexcept {
+  TPM2_HANDLE handle = 0;
+  return Esys_TR_GetTpmHandle(&esys, object, &handle) == TSS2_RC_SUCCESS &&
+         handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
+}
+
+}  // namespace
+
+// Nobody can be told of a failure here, and nothing is lost by it: the TPM was reset, or the connection is
+// gone and the resource manager flushes what was ours.
+void SessionTraits::Release(ESYS_CONTEXT& esys, Value session) noexcept { Esys_FlushContext(&esys, session); }
+
+void ObjectTraits::Release(ESYS_CONTEXT& esys, Value object) noexcept {
+  constexpr TPM2B_AUTH kNothing{};
+  Esys_TR_SetAuth(&esys, object, &kNothing);  // ESYS frees its copy of the password without wiping it
+  if (IsPersistent(esys, object)) {
+    Esys_TR_Close(&esys, &object);
+  } else {
+    Esys_FlushContext(&esys, object);
+  }
+}
+
+Object FindPersistent(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
+  ESYS_TR object = ESYS_TR_NONE;
+  Command("TPM2_ReadPublic", [&] {
+    return Esys_TR_FromTPMPublic(&esys, handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &object);
+  });
+  return Object(esys, object);
+}
+
+Object Load(ESYS_CONTEXT& esys, ESYS_TR parent, const TPM2B_PRIVATE& private_area,
+            const TPM2B_PUBLIC& public_area) {
+  ESYS_TR object = ESYS_TR_NONE;
+  const TSS2_RC rc = Answer([&] {
+    return Esys_Load(&esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &private_area, &public_area,
+                     &object);
+  });
+  if (Answered(rc, TPM2_RC_AUTH_FAIL) || Answered(rc, TPM2_RC_BAD_AUTH)) {
+    throw ToFailure(rc, "TPM2_Load", "ERR_TPM_PARENT",
+                    "the key's parent has a password, which is not supported");
+  }
+  if (Answered(rc, TPM2_RC_TYPE)) {
+    throw ToFailure(rc, "TPM2_Load", "ERR_TPM_PARENT", "the key's parent is not a storage key");
+  }
+  Check(rc, "TPM2_Load");
+  return Object(esys, object);
+}
+
+void SetPassword(std::span<const uint8_t> password, TPM2B_AUTH& auth) {
+  if (password.size() > kMaxPassword) {
+    throw Failure(Api::kNone, "ERR_INVALID_ARGUMENT", "the password of a TPM key has at most 32 bytes");
+  }
+  while (!password.empty() && password.back() == 0) password = password.first(password.size() - 1);
+  auth.size = static_cast<UINT16>(password.size());
+  std::ranges::copy(password, auth.buffer);
+}
+
+void UsePassword(ESYS_CONTEXT& esys, ESYS_TR object, std::span<const uint8_t> password) {
+  Wiped<TPM2B_AUTH> auth;
+  SetPassword(password, auth.value);
+  Check(Esys_TR_SetAuth(&esys, object, &auth.value), "Esys_TR_SetAuth");
+}
+
+}  // namespace aws_hmac::tpm

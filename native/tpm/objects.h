@@ -1,0 +1,70 @@
+#pragma once
+
+#include <tss2/tss2_esys.h>
+
+#include <memory>
+#include <span>
+
+#include "core/handle.h"
+#include "core/secret_bytes.h"
+
+namespace aws_hmac::tpm {
+
+/// What ESYS allocated for us; wiped, for it may be a MAC.
+struct WipeAndFree {
+  template <typename T>
+  void operator()(T* memory) const noexcept {
+    Wipe(memory, sizeof(T));
+    Esys_Free(memory);
+  }
+};
+template <typename T>
+using EsysPtr = std::unique_ptr<T, WipeAndFree>;
+
+/// A TPM structure that holds a secret.
+template <typename T>
+struct Wiped {
+  T value{};
+
+  Wiped() = default;
+  Wiped(const Wiped&) = delete;
+  Wiped& operator=(const Wiped&) = delete;
+  ~Wiped() { Wipe(&value, sizeof value); }
+};
+
+struct SessionTraits {
+  using Value = ESYS_TR;
+  static constexpr Value kNone = ESYS_TR_NONE;
+  static void Release(ESYS_CONTEXT& esys, Value session) noexcept;
+};
+/// A session of ours: flushed in the end.
+using SessionHandle = Handle<ESYS_CONTEXT, SessionTraits>;
+
+struct ObjectTraits {
+  using Value = ESYS_TR;
+  static constexpr Value kNone = ESYS_TR_NONE;
+  static void Release(ESYS_CONTEXT& esys, Value object) noexcept;
+};
+/// A TPM object in our use: flushed in the end if it is transient, for then it is ours; left alone if
+/// persistent.
+using Object = Handle<ESYS_CONTEXT, ObjectTraits>;
+
+/// A persistent object. Throws Failure, ERR_KEY_NOT_FOUND if there is none.
+Object FindPersistent(ESYS_CONTEXT& esys, TPM2_HANDLE handle);
+
+/// Loads a key under its parent, which must have no password. Throws Failure, ERR_TPM_PARENT if it is not the
+/// parent.
+Object Load(ESYS_CONTEXT& esys, ESYS_TR parent, const TPM2B_PRIVATE& private_area,
+            const TPM2B_PUBLIC& public_area);
+
+/// The most bytes that a password may have: the digest of our name algorithm, SHA-256 (Part 1, 16.2).
+inline constexpr size_t kMaxPassword = 32;
+
+/// A password as the TPM keeps it: without trailing zero bytes (Part 1, 17.6.4.3). Throws Failure if it is
+/// too long.
+void SetPassword(std::span<const uint8_t> password, TPM2B_AUTH& auth);
+
+/// Tells ESYS the password with which it shall authorise commands on `object`.
+void UsePassword(ESYS_CONTEXT& esys, ESYS_TR object, std::span<const uint8_t> password);
+
+}  // namespace aws_hmac::tpm
