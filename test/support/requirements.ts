@@ -1,32 +1,35 @@
 import { missingMoto } from "./moto.js";
 import { which } from "./process.js";
+import { cephPrograms } from "./rgw.js";
 
-/** What installs a program where that is not the Debian package of the same name. */
-const remedies: [RegExp, string][] = [
-  [/^tpm2/, "apt-get install tpm2-tools"],
-  [/^softhsm2-util$/, "apt-get install softhsm2"],
-  [/^(ceph|monmaptool|radosgw)/, "apt-get install ceph-mon ceph-osd radosgw"],
-  [/^moto_server$/, "node scripts/moto.mjs"],
-];
+const absent = (...programs: string[]): string[] =>
+  programs.filter((program) => which(program) === undefined);
 
-function isMissing(program: string): boolean {
-  return program === "moto_server" ? missingMoto().length > 0 : which(program) === undefined;
-}
+const requirements = {
+  swtpm: { missing: () => absent("swtpm"), remedy: "apt-get install swtpm" },
+  "tpm2-tools": { missing: () => absent("tpm2"), remedy: "apt-get install tpm2-tools" },
+  softhsm: { missing: () => absent("softhsm2-util"), remedy: "apt-get install softhsm2" },
+  "p11-kit": {
+    missing: () => absent("p11-kit"),
+    remedy: "apt-get install p11-kit p11-kit-modules",
+  },
+  ceph: {
+    missing: () => absent(...cephPrograms),
+    remedy: "apt-get install ceph-mon ceph-osd radosgw",
+  },
+  moto: { missing: missingMoto, remedy: "node scripts/moto.mjs" },
+};
 
-function reason(program: string): string {
-  const remedy = remedies.find(([pattern]) => pattern.test(program))?.[1];
-  return `needs ${program}: ${remedy ?? `apt-get install ${program}`}`;
-}
+/** Software that a suite may need beside Node and the addon. */
+export type Requirement = keyof typeof requirements;
 
-/**
- * A suite that needs other programs ("swtpm", "softhsm2-util", "tpm2_getcap", "radosgw", "moto_server", …).
- * Where one is missing the suite is skipped, and its name says why.
- */
-export function describeWith(programs: readonly string[], name: string, suite: () => void): void {
-  const missing = programs.filter(isMissing);
-  if (missing.length === 0) {
+/** A suite that needs other software. Where some of it is missing the suite is skipped and its name says why. */
+export function describeWith(needs: readonly Requirement[], name: string, suite: () => void): void {
+  const lacking = needs.filter((need) => requirements[need].missing().length > 0);
+  if (lacking.length === 0) {
     describe(name, suite);
-  } else {
-    describe.skip(`${name} (${missing.map(reason).join("; ")})`, suite);
+    return;
   }
+  const reason = lacking.map((need) => `needs ${need}: ${requirements[need].remedy}`).join("; ");
+  describe.skip(`${name} (${reason})`, suite);
 }
