@@ -97,7 +97,10 @@ export function addon(): Addon {
 
 function load(): Addon {
   if (process.platform !== "linux") {
-    throw new AwsHmacError("ERR_UNSUPPORTED_PLATFORM", `TPM and PKCS#11 keys need Linux, not ${process.platform}`);
+    throw new AwsHmacError(
+      "ERR_UNSUPPORTED_PLATFORM",
+      `TPM and PKCS#11 keys need Linux, not ${process.platform}`,
+    );
   }
   try {
     return require("node-gyp-build")(path.join(__dirname, "..", "..")) as Addon;

@@ -10,7 +10,10 @@ const prefix = Buffer.from("AWS4");
  */
 export function aws4Key(secretAccessKey: Uint8Array): Buffer {
   if (!(secretAccessKey instanceof Uint8Array)) {
-    throw new AwsHmacError("ERR_INVALID_ARGUMENT", "secretAccessKey must be a Uint8Array (a string cannot be wiped)");
+    throw new AwsHmacError(
+      "ERR_INVALID_ARGUMENT",
+      "secretAccessKey must be a Uint8Array (a string cannot be wiped)",
+    );
   }
   if (secretAccessKey.length === 0 || secretAccessKey.length > 508) {
     throw new AwsHmacError("ERR_INVALID_ARGUMENT", "secretAccessKey must have 1..508 bytes");
