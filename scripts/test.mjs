@@ -29,7 +29,7 @@ async function jest(node, name, args) {
 await program(import.meta.url, async (args) => {
   clearResults();
   await requirePackages(["build", "devices", "servers", "native"]);
-  installMoto();
+  await installMoto();
   await build();
   const own = `Node ${process.versions.node}`;
   if (args.length > 0) {

@@ -1,0 +1,69 @@
+// Asks AWS who it is talking to (STS GetCallerIdentity) with plain HTTP requests that a device signs; no AWS SDK.
+//
+//   AWS_ACCESS_KEY_ID=AKIA… AWS_REGION=eu-central-1 TPM_HANDLE=0x81008001 TPM_PASSWORD=… node examples/rest.mjs
+//   AWS_ACCESS_KEY_ID=AKIA… AWS_REGION=eu-central-1 PKCS11_MODULE=/usr/lib/softhsm/libsofthsm2.so \
+//     PKCS11_TOKEN=aws PKCS11_LABEL=signer PKCS11_PIN=… node examples/rest.mjs
+//
+// With AWS_SECRET_ACCESS_KEY instead of a device it signs in memory. AWS_ENDPOINT_URL_STS names another server.
+import process from "node:process";
+import { HmacSigner, insecureMemoryKey, openPkcs11Key, openTpmKey } from "aws-hmac";
+
+const { env } = process;
+
+function openKey() {
+  if (env.TPM_HANDLE) {
+    const auth = env.TPM_PASSWORD ? { password: env.TPM_PASSWORD } : undefined;
+    return openTpmKey({ tcti: env.TPM_TCTI, handle: Number(env.TPM_HANDLE), auth });
+  }
+  if (env.PKCS11_TOKEN) {
+    const { PKCS11_MODULE: module, PKCS11_TOKEN: tokenLabel, PKCS11_LABEL: label, PKCS11_PIN: pin } = env;
+    return openPkcs11Key({ module, tokenLabel, label, pin });
+  }
+  return insecureMemoryKey(env.AWS_SECRET_ACCESS_KEY ?? "");
+}
+
+/** Signs a request, sends it, and gives the text of the answer. */
+async function send(signer, method, url, body) {
+  const { protocol, hostname, port, pathname, searchParams } = url;
+  const signed = await signer.sign({
+    method,
+    protocol,
+    hostname,
+    port: port ? Number(port) : undefined,
+    path: pathname,
+    query: Object.fromEntries(searchParams),
+    headers: body ? { "content-type": "application/x-www-form-urlencoded" } : {},
+    body,
+  });
+  const { host, ...headers } = signed.headers; // fetch sets host itself
+  const response = await fetch(url, { method, headers, body });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method}: HTTP ${response.status} ${text}`);
+  return text;
+}
+
+const question = "Action=GetCallerIdentity&Version=2011-06-15";
+const endpoint = env.AWS_ENDPOINT_URL_STS ?? `https://sts.${env.AWS_REGION}.amazonaws.com`;
+const key = await openKey();
+const signer = new HmacSigner({
+  key,
+  accessKeyId: env.AWS_ACCESS_KEY_ID,
+  sessionToken: env.AWS_SESSION_TOKEN,
+  region: env.AWS_REGION,
+  service: "sts",
+});
+try {
+  const answers = {
+    GET: await send(signer, "GET", new URL(`/?${question}`, endpoint)),
+    POST: await send(signer, "POST", new URL("/", endpoint), question),
+  };
+  for (const [method, xml] of Object.entries(answers)) {
+    console.log(`${method.padEnd(4)} ${/<Arn>(.*?)<\/Arn>/.exec(xml)?.[1]}`);
+  }
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+} finally {
+  await signer.close();
+  await key.close();
+}
