@@ -13,6 +13,7 @@ const requirements = {
     missing: () => absent("p11-kit"),
     remedy: "apt-get install p11-kit p11-kit-modules",
   },
+  opensc: { missing: () => absent("pkcs11-tool"), remedy: "apt-get install opensc" },
   ceph: {
     missing: () => absent(...cephPrograms),
     remedy: "apt-get install ceph-mon ceph-osd radosgw",
