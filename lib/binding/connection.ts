@@ -1,3 +1,4 @@
+import { isNativeError } from "node:util/types";
 import { AwsHmacError, type ErrorCode, errorCodes, Pkcs11Error, TpmError } from "../core/errors.js";
 import type { MacOptions } from "../core/hmac-key.js";
 import {
@@ -91,7 +92,7 @@ function timedOut(timeout: number): AwsHmacError {
 
 /** An addon's error as one of this package's classes; anything else unchanged. */
 function toAwsHmacError(error: unknown): unknown {
-  if (!(error instanceof Error) || !("api" in error)) return error;
+  if (!isNativeError(error) || !("api" in error)) return error; // instanceof fails in another vm context
   const { api, code, number, numberName, operation, retryable, message } = error as NativeError;
   if (!isErrorCode(code)) return new AwsHmacError("ERR_INTERNAL", `${code}: ${message}`, { cause: error });
   if (api === "tpm") {
