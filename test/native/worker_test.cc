@@ -47,16 +47,17 @@ std::unique_ptr<Job> MakeJob(
   return std::make_unique<TestJob>(id, std::move(body));
 }
 
-/// Collects finished jobs as a JavaScript thread would: woken by notify.
+/// Collects finished jobs as a JavaScript thread would: woken by notify, which the thread of a Worker that is
+/// gone may still call.
 class Collector {
  public:
   Worker::Notify notify() {
-    return [this] { woken_.release(); };
+    return [woken = woken_] { woken->release(); };
   }
   std::vector<uint64_t> Take(Worker& worker, size_t count) {
     std::vector<uint64_t> ids;
     while (ids.size() < count) {
-      if (!woken_.try_acquire_for(seconds(10))) ADD_FAILURE() << "no notification for 10 s";
+      if (!woken_->try_acquire_for(seconds(10))) ADD_FAILURE() << "no notification for 10 s";
       for (const auto& job : worker.TakeFinished()) ids.push_back(job->id);
       if (testing::Test::HasFailure()) break;
     }
@@ -64,7 +65,7 @@ class Collector {
   }
 
  private:
-  std::counting_semaphore<> woken_{0};
+  std::shared_ptr<std::counting_semaphore<>> woken_ = std::make_shared<std::counting_semaphore<>>(0);
 };
 
 Worker::Clock::time_point In(seconds bound) { return Worker::Clock::now() + bound; }
