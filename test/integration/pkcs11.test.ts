@@ -78,7 +78,8 @@ describeWith(["softhsm", "p11-kit", "opensc"], "a PKCS#11 key in SoftHSM", () =>
     const bytes = Buffer.from(token.pin);
     await expectSigns({ ...token, pin: bytes, label: "signer" });
     expect(bytes.toString()).toBe(token.pin);
-    for (const pin of [() => token.pin, async () => bytes]) {
+    const functions: (() => string | Promise<Uint8Array>)[] = [() => token.pin, async () => bytes];
+    for (const pin of functions) {
       const ask = jest.fn(pin);
       await expectSigns({ ...token, pin: ask, label: "signer" });
       expect(ask).toHaveBeenCalledTimes(1);

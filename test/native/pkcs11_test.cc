@@ -1,6 +1,5 @@
 #include "pkcs11/pkcs11.h"
 
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <p11-kit/pkcs11.h>
 #include <stdlib.h>
@@ -8,11 +7,13 @@
 #include <algorithm>
 #include <functional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/failure.h"
+#include "other_user.h"
 
 namespace aws_hmac::pkcs11 {
 namespace {
@@ -33,44 +34,6 @@ std::string Environment(const char* name) {
   if (value == nullptr) throw std::runtime_error(std::string("set ") + name + ": a throwaway SoftHSM token");
   return value;
 }
-
-/// The module itself, past p11-kit: what another user of it in the same process has.
-class OtherUser {
- public:
-  explicit OtherUser(const std::string& module) : library_(dlopen(module.c_str(), RTLD_NOW)) {
-    if (library_ == nullptr) throw std::runtime_error(dlerror());
-    const auto get = reinterpret_cast<CK_C_GetFunctionList>(dlsym(library_, "C_GetFunctionList"));
-    get(&functions_);
-  }
-  OtherUser(const OtherUser&) = delete;
-  OtherUser& operator=(const OtherUser&) = delete;
-  ~OtherUser() { dlclose(library_); }
-
-  CK_FUNCTION_LIST* operator->() const { return functions_; }
-
-  std::vector<CK_SLOT_ID> Slots() const {
-    std::vector<CK_SLOT_ID> slots(16);
-    CK_ULONG count = slots.size();
-    EXPECT_EQ(functions_->C_GetSlotList(CK_TRUE, slots.data(), &count), CKR_OK);
-    slots.resize(count);
-    return slots;
-  }
-
-  /// Does something with a read-write session on every token.
-  void OnEachToken(const std::function<void(CK_SESSION_HANDLE)>& action) const {
-    for (const CK_SLOT_ID slot : Slots()) {
-      CK_SESSION_HANDLE session = 0;
-      const CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
-      if (functions_->C_OpenSession(slot, flags, nullptr, nullptr, &session) != CKR_OK) continue;
-      action(session);
-      functions_->C_CloseSession(session);
-    }
-  }
-
- private:
-  void* library_;
-  CK_FUNCTION_LIST* functions_ = nullptr;
-};
 
 class Pkcs11 : public testing::Test {
  protected:
@@ -123,6 +86,38 @@ TEST_F(Pkcs11, SignsMessagesOfAnyLength) {
   const Mac of_million = device->Sign(Bytes(1000000));
   EXPECT_TRUE(std::ranges::equal(std::span(of_empty.bytes).first(4), empty));
   EXPECT_TRUE(std::ranges::equal(std::span(of_million.bytes).first(4), million));
+}
+
+TEST_F(Pkcs11, MakesKeysThatSignAndDoNothingElse) {
+  Import("attributes");
+  const auto keeper = OpenKey(Open("attributes"));  // keeps the login for the other user
+  const OtherUser other(module_);
+  int keys = 0;
+  other.OnEachToken([&](CK_SESSION_HANDLE session) {
+    const std::vector<CK_OBJECT_HANDLE> found = other.Find(session, "attributes");
+    if (found.empty()) return;
+    const CK_OBJECT_HANDLE key = found.front();
+    ++keys;
+    const auto flag = [&](CK_ATTRIBUTE_TYPE type) {
+      CK_BBOOL value = 2;
+      CK_ATTRIBUTE attribute{type, &value, sizeof value};
+      EXPECT_EQ(other->C_GetAttributeValue(session, key, &attribute, 1), CKR_OK) << type;
+      return value;
+    };
+    for (const CK_ATTRIBUTE_TYPE type : {CKA_TOKEN, CKA_PRIVATE, CKA_SENSITIVE, CKA_SIGN}) {
+      EXPECT_EQ(flag(type), CK_TRUE) << type;
+    }
+    for (const CK_ATTRIBUTE_TYPE type :
+         {CKA_EXTRACTABLE, CKA_VERIFY, CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_DERIVE}) {
+      EXPECT_EQ(flag(type), CK_FALSE) << type;
+    }
+    Bytes value(64);
+    CK_ATTRIBUTE attribute{CKA_VALUE, value.data(), value.size()};
+    EXPECT_EQ(other->C_GetAttributeValue(session, key, &attribute, 1), CKR_ATTRIBUTE_SENSITIVE);
+    EXPECT_EQ(attribute.ulValueLen, CK_UNAVAILABLE_INFORMATION);
+    EXPECT_EQ(value, Bytes(64));
+  });
+  EXPECT_EQ(keys, 1);
 }
 
 TEST_F(Pkcs11, DestroysAKeyThatGivesWrongMacs) {
@@ -197,16 +192,12 @@ TEST_F(Pkcs11, FindsAKeyThatWasMadeAnewAndMissesOneThatIsGone) {
   Import("recreated");
   const auto device = OpenKey(Open("recreated"));
   const OtherUser other(module_);
-  const auto destroy = [&](std::string label) {
+  const auto destroy = [&](const std::string& label) {
     int destroyed = 0;
     other.OnEachToken([&](CK_SESSION_HANDLE session) {
-      CK_ATTRIBUTE attribute{CKA_LABEL, label.data(), label.size()};
-      CK_OBJECT_HANDLE object = 0;
-      CK_ULONG count = 0;
-      other->C_FindObjectsInit(session, &attribute, 1);
-      other->C_FindObjects(session, &object, 1, &count);
-      other->C_FindObjectsFinal(session);
-      if (count == 1 && other->C_DestroyObject(session, object) == CKR_OK) ++destroyed;
+      for (const CK_OBJECT_HANDLE key : other.Find(session, label)) {
+        destroyed += other->C_DestroyObject(session, key) == CKR_OK;
+      }
     });
     EXPECT_EQ(destroyed, 1);
   };
