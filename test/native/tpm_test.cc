@@ -249,12 +249,14 @@ size_t OtherCopies(std::string_view bytes) {
   std::ifstream memory("/proc/self/mem", std::ios::binary);
   const std::boyer_moore_horspool_searcher searcher(bytes.begin(), bytes.end());
   const auto itself = reinterpret_cast<uintptr_t>(bytes.data());
+  constexpr uintptr_t kShadow = 1 << 30;  // a sanitizer's own memory is larger than anything of ours
   size_t copies = 0;
   for (std::string line; std::getline(maps, line);) {
     uintptr_t first = 0;
     uintptr_t last = 0;
     if (line.find(" rw") == std::string::npos || sscanf(line.c_str(), "%lx-%lx", &first, &last) != 2)
       continue;
+    if (last - first > kShadow) continue;
     Bytes pages(last - first);  // may lie within the very memory that it is a copy of
     const auto own = reinterpret_cast<uintptr_t>(pages.data());
     memory.clear();

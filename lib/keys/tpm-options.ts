@@ -1,0 +1,48 @@
+import { invalid, type Secret, secretBytes } from "../core/validate.js";
+
+/** Which TPM. */
+export interface TpmDevice {
+  /**
+   * The TSS TCTI string; `device:/dev/tpmrm0`, the kernel's resource manager, by default. Others: `swtpm:host=…,port=…`,
+   * `mssim:…`. A name that tss2 does not know is loaded as a library: never take it from untrusted input.
+   */
+  tcti?: string;
+}
+
+const defaultTcti = "device:/dev/tpmrm0";
+const maxPassword = 32;
+
+/** @throws AwsHmacError `ERR_INVALID_ARGUMENT` */
+export function tctiOf({ tcti = defaultTcti }: TpmDevice): string {
+  if (typeof tcti !== "string" || tcti === "" || tcti.includes("\0")) {
+    throw invalid(`tcti must be a TCTI string such as "${defaultTcti}"`);
+  }
+  return tcti;
+}
+
+/**
+ * A persistent handle.
+ *
+ * @param last the highest that will do
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
+ */
+export function persistentHandle(handle: number, last: 0x817fffff | 0x81ffffff): number {
+  if (!Number.isInteger(handle) || handle < 0x81000000 || handle > last) {
+    throw invalid(`handle must be a persistent handle, 0x81000000..0x${last.toString(16)}`);
+  }
+  return handle;
+}
+
+/**
+ * A copy of the key's password, empty where there is none; the caller wipes it.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
+ */
+export function passwordBytes(password: Secret | undefined): Buffer {
+  const bytes = secretBytes("auth.password", password ?? "");
+  if (bytes.length > maxPassword) {
+    bytes.fill(0);
+    throw invalid(`auth.password must have at most ${maxPassword} bytes (a TPM keeps no more)`);
+  }
+  return bytes;
+}

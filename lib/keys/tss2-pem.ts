@@ -1,0 +1,144 @@
+import type { NativeTpmBlobs } from "../binding/addon.js";
+import { AwsHmacError } from "../core/errors.js";
+import { DerError, DerReader, der, tags } from "./der.js";
+
+/** TPM_RH_OWNER: the storage hierarchy (TCG TPM 2.0 Part 2, 7.4). */
+export const ownerHierarchy = 0x40000001;
+
+const begin = "-----BEGIN TSS2 PRIVATE KEY-----";
+const end = "-----END TSS2 PRIVATE KEY-----";
+
+/** TCG's kinds of key, below 2.23.133.10.1. */
+const loadableKey = "6781050a0103";
+const otherKeys = new Map([
+  ["6781050a0104", "an importable key: load it with tpm2_import first"],
+  ["6781050a0105", "sealed data, not a key"],
+]);
+
+/**
+ * Reads a TPM key file, `-----BEGIN TSS2 PRIVATE KEY-----` (ASN.1 TPMKey, draft-bottomley-tpm2-keys).
+ * What it says about passwords and policies is not used: the key's own attributes, which the TPM checks, decide.
+ *
+ * @returns the marshalled TPM2B_PUBLIC and TPM2B_PRIVATE, and the parent: 0x40000001 or a persistent handle
+ * @throws AwsHmacError `ERR_PEM_INVALID`
+ */
+export function parseTss2Pem(pem: string): NativeTpmBlobs {
+  try {
+    return readTpmKey(pemBody(pem));
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    throw invalid(error.message);
+  }
+}
+
+/**
+ * Writes a TPM key file.
+ *
+ * @param emptyAuth whether the key is used without a password
+ */
+export function formatTss2Pem(
+  { publicArea, privateArea, parent }: NativeTpmBlobs,
+  emptyAuth: boolean,
+): string {
+  const key = der(
+    tags.sequence,
+    der(tags.objectIdentifier, Buffer.from(loadableKey, "hex")),
+    ...(emptyAuth ? [der(tags.explicit(0), der(tags.boolean, Buffer.from([0xff])))] : []),
+    der(tags.integer, unsignedInteger(parent)),
+    der(tags.octetString, publicArea),
+    der(tags.octetString, privateArea),
+  );
+  const lines = key.toString("base64").match(/.{1,64}/g) ?? [];
+  return `${[begin, ...lines, end].join("\n")}\n`;
+}
+
+function invalid(what: string): AwsHmacError {
+  return new AwsHmacError("ERR_PEM_INVALID", `the TSS2 PEM is not valid: ${what}`);
+}
+
+function pemBody(pem: string): Buffer {
+  const [before, afterBegin, ...more] = pem.split(begin);
+  if (before === undefined || afterBegin === undefined) throw invalid(`there is no line "${begin}"`);
+  if (more.length > 0) throw invalid("it holds more than one key");
+  const [body, afterEnd] = afterBegin.split(end);
+  if (body === undefined || afterEnd === undefined) throw invalid(`there is no line "${end}"`);
+  const base64 = body.replace(/\s+/g, "");
+  const bytes = Buffer.from(base64, "base64");
+  // Buffer.from skips what is not base64.
+  if (base64 === "" || bytes.toString("base64") !== base64) throw invalid("its body is not base64");
+  return bytes;
+}
+
+function readTpmKey(bytes: Buffer): NativeTpmBlobs {
+  const file = new DerReader(bytes);
+  const key = new DerReader(file.read(tags.sequence, "the TPMKey sequence"));
+  file.end("the TPMKey sequence");
+  requireLoadable(key.read(tags.objectIdentifier, "the key type"));
+  readEmptyAuth(key.readOptional(tags.explicit(0), "emptyAuth"));
+  key.readOptional(tags.explicit(1), "policy");
+  if (key.readOptional(tags.explicit(2), "secret")) throw invalid("a loadable key has no secret");
+  key.readOptional(tags.explicit(3), "authPolicy");
+  key.readOptional(tags.explicit(4), "description");
+  if (readRsaParent(key.readOptional(tags.explicit(5), "rsaParent"))) {
+    throw invalid("its parent is an RSA primary, which is not supported: make the parent persistent");
+  }
+  const parent = readParent(key.read(tags.integer, "the parent"));
+  const publicArea = key.read(tags.octetString, "pubkey");
+  const privateArea = key.read(tags.octetString, "privkey");
+  key.end("privkey");
+  requireSized(publicArea, "pubkey");
+  requireSized(privateArea, "privkey");
+  return { publicArea, privateArea, parent };
+}
+
+function requireLoadable(type: Buffer): void {
+  const oid = type.toString("hex");
+  if (oid === loadableKey) return;
+  throw invalid(`it holds ${otherKeys.get(oid) ?? "no TPM key (the type is not 2.23.133.10.1.3)"}`);
+}
+
+/** tpm2-tools 5.4 inverts emptyAuth and writes true as 0x01: it is checked to be a BOOLEAN, and not used. */
+function readEmptyAuth(content: Buffer | undefined): void {
+  if (content) readBoolean(content, "emptyAuth");
+}
+
+function readRsaParent(content: Buffer | undefined): boolean {
+  return content !== undefined && readBoolean(content, "rsaParent");
+}
+
+function readBoolean(content: Buffer, what: string): boolean {
+  const reader = new DerReader(content);
+  const value = reader.read(tags.boolean, what);
+  reader.end(what);
+  if (value.length !== 1) throw invalid(`${what} is not a BOOLEAN`);
+  return value[0] !== 0;
+}
+
+/** A handle; some writers leave the leading zero out, which makes 0x81…… negative. */
+function readParent(integer: Buffer): number {
+  const bytes = integer.length === 5 && integer[0] === 0 ? integer.subarray(1) : integer;
+  if (bytes.length < 1 || bytes.length > 4) throw invalid("the parent is not a handle");
+  const handle = bytes.readIntBE(0, bytes.length) >>> 0;
+  const kind = handle >>> 24;
+  if (kind === 0x81) return handle;
+  // A transient handle means nothing in a file: writers put it, or 0, where they mean the default parent.
+  if (handle === ownerHierarchy || handle === 0 || kind === 0x80) return ownerHierarchy;
+  throw invalid(
+    `its parent 0x${handle.toString(16).padStart(8, "0")} is not supported: only the owner hierarchy and persistent handles are`,
+  );
+}
+
+/** A TPM2B structure starts with the size of what follows. */
+function requireSized(structure: Buffer, what: string): void {
+  if (structure.length < 3 || structure.readUInt16BE(0) !== structure.length - 2) {
+    throw invalid(`${what} is not a TPM2B structure`);
+  }
+}
+
+function unsignedInteger(value: number): Buffer {
+  const bytes = Buffer.alloc(5);
+  bytes.writeUInt32BE(value, 1);
+  const first = bytes.findIndex((byte) => byte !== 0);
+  const start = first < 0 ? 4 : first;
+  return bytes.subarray((bytes[start] ?? 0) >= 0x80 ? start - 1 : start);
+}
