@@ -71,9 +71,9 @@ Modules LoadConfigured() {
   }
   if (!modules.loaded.empty()) return modules;
   if (modules.broken.empty()) {
-    throw Refusal(
-        "ERR_MODULE_NOT_FOUND",
-        "p11-kit has no module configured (see `p11-kit list-modules`): name one with the option module");
+    throw Refusal("ERR_MODULE_NOT_FOUND",
+                  "p11-kit has no configured module that loads (`p11-kit list-modules` lists them): name one "
+                  "with the option module");
   }
   throw Refusal("ERR_MODULE_FAILED", "none of p11-kit's modules starts: " + modules.broken);
 }
