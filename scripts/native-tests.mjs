@@ -31,53 +31,38 @@ async function startDevices() {
   };
 }
 
-const suppressions = (name) => `suppressions=${path.join(root, "test", "native", name)}`;
-
-/** Builds test/native with the sanitizers ("" for none), runs it on devices of its own and keeps the counts. */
+/** Builds test/native with the sanitizers ("" for none), runs it on devices of its own, keeps the counts and gives them. */
 export async function runNativeTests(sanitize, args = []) {
   await requirePackages(["build", "devices", "native"]);
   await requireModules();
   const kind = sanitize === "" ? "plain" : sanitize.replaceAll(",", "-");
   const folder = path.join(root, "build", `native-${kind}`);
   say(`building the native tests (${kind})`);
-  await run("cmake", [
-    ...["-S", root, "-B", folder, "--log-level=WARNING", "-DAWS_HMAC_NATIVE_TESTS=ON"],
-    ...[
-      `-DAWS_HMAC_SANITIZE=${sanitize}`,
-      `-DCMAKE_BUILD_TYPE=${sanitize === "" ? "Release" : "RelWithDebInfo"}`,
-    ],
-  ]);
+  const settings = { NATIVE_TESTS: "ON", SANITIZE: sanitize };
+  const definitions = Object.entries(settings).map(([name, value]) => `-DAWS_HMAC_${name}=${value}`);
+  await run("cmake", ["-S", root, "-B", folder, "--log-level=WARNING", ...definitions]);
   await run("cmake", ["--build", folder, "--parallel", String(os.availableParallelism())]);
 
   say(`native tests (${kind})`);
   const name = `native tests, ${sanitize === "" ? "plain" : `${sanitize} sanitizer`}`;
   const report = reportFile(name);
   const devices = await startDevices();
-  const env = {
-    ...process.env,
-    ...devices.env,
-    LSAN_OPTIONS: suppressions("lsan.supp"),
-    TSAN_OPTIONS: suppressions("tsan.supp"),
-    UBSAN_OPTIONS: "print_stacktrace=1",
-  };
+  const env = { ...process.env, ...devices.env, UBSAN_OPTIONS: "print_stacktrace=1" };
   const counts = { passed: 0, failed: 0, skipped: 0 };
   try {
     const tests = path.join(folder, "test", "native", "native_tests");
-    const code = await exitCode(tests, [`--gtest_output=json:${report}`, "--gtest_brief=1", ...args], {
-      env,
-    });
+    const output = [`--gtest_output=json:${report}`, "--gtest_brief=1"];
+    const code = await exitCode(tests, [...output, ...args], { env });
     if (existsSync(report)) Object.assign(counts, googleTestCounts(JSON.parse(readFileSync(report, "utf8"))));
     // A crash, or what a sanitizer finds at the end of the process, has no test of its own.
     if (code !== 0 && counts.failed === 0) counts.failed = 1;
   } finally {
     await devices.stop();
   }
-  keepResult({ name, ...counts });
-  return counts;
+  return keepResult({ name, ...counts });
 }
 
 await program(import.meta.url, async (args) => {
   const sanitize = args[0] === "--sanitize" ? args[1] : "";
-  await runNativeTests(sanitize, args[0] === "--sanitize" ? args.slice(2) : args);
-  printResults();
+  printResults([await runNativeTests(sanitize, args[0] === "--sanitize" ? args.slice(2) : args)]);
 });

@@ -19,9 +19,10 @@ export function reportFile(name) {
   return file;
 }
 
-/** Keeps the counts of one run: `{ name, passed, failed, skipped }`. */
+/** Keeps the counts of one run, `{ name, passed, failed, skipped }`, and gives them back. */
 export function keepResult(result) {
   writeFileSync(`${reportFile(result.name).slice(0, -".report".length)}.json`, JSON.stringify(result));
+  return result;
 }
 
 /** The counts in jest's report. A suite that could not start counts as a failed test. */
@@ -50,16 +51,20 @@ export function googleTestCounts(report) {
 const line = ({ passed, failed, skipped }) =>
   `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 
-/**
- * Prints what was run and the sum, and sets the exit code: failures always fail; with CI=true a skipped
- * test does too, and so does a run of no test at all.
- */
-export function printResults() {
+/** Every result kept since the last `clearResults`, oldest first. */
+export function keptResults() {
   const files = readdirSync(folder)
     .filter((name) => name.endsWith(".json"))
     .map((name) => path.join(folder, name));
   files.sort((a, b) => statSync(a).mtimeMs - statSync(b).mtimeMs);
-  const results = files.map((file) => JSON.parse(readFileSync(file, "utf8")));
+  return files.map((file) => JSON.parse(readFileSync(file, "utf8")));
+}
+
+/**
+ * Prints each result and the sum, and sets the exit code: failures always fail; with CI=true a skipped test
+ * does too, and so does a run of no test at all.
+ */
+export function printResults(results) {
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const width = Math.max(...results.map(({ name }) => name.length));
   console.log();
@@ -72,4 +77,4 @@ export function printResults() {
   if (sum.failed > 0 || (strict && (sum.skipped > 0 || sum.passed === 0))) process.exitCode = 1;
 }
 
-await program(import.meta.url, printResults);
+await program(import.meta.url, () => printResults(keptResults()));

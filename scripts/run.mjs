@@ -1,5 +1,6 @@
 // What every script here shares. Only node: modules: the scripts start before `npm ci` has run.
 import { spawn } from "node:child_process";
+import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -22,15 +23,13 @@ export function tool(name) {
 
 /**
  * Runs a program in the checkout with our standard streams. `options` are those of `spawn`.
- * Gives its exit code; a program ended by a signal, or not found, throws Stop.
+ * Gives its exit code, as a shell does: 128 and more when a signal ended it. Throws Stop when it cannot start.
  */
 export function exitCode(program, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: root, stdio: "inherit", ...options });
     child.once("error", (error) => reject(new Stop(`${program}: ${error.message}`)));
-    child.once("exit", (code, signal) =>
-      code === null ? reject(new Stop(`${program} ended by ${signal}`)) : resolve(code),
-    );
+    child.once("exit", (code, signal) => resolve(code ?? 128 + os.constants.signals[signal]));
   });
 }
 

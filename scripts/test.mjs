@@ -7,7 +7,7 @@ import { build } from "./build.mjs";
 import { installMoto } from "./moto.mjs";
 import { runNativeTests } from "./native-tests.mjs";
 import { nodeBinary, supported } from "./nodes.mjs";
-import { clearResults, jestCounts, keepResult, printResults, reportFile } from "./results.mjs";
+import { clearResults, jestCounts, keepResult, keptResults, printResults, reportFile } from "./results.mjs";
 import { exitCode, program, root, say } from "./run.mjs";
 import { requirePackages } from "./setup.mjs";
 
@@ -44,5 +44,5 @@ await program(import.meta.url, async (args) => {
     await runNativeTests("");
     await runNativeTests("address,undefined");
   }
-  printResults();
+  printResults(keptResults());
 });
