@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { createServer, type Server as Listener } from "node:net";
 import { listens, startProcess, temporaryFolder, until } from "./process.js";
 
@@ -42,15 +43,16 @@ export async function startSwtpm(): Promise<Swtpm> {
   };
 }
 
-/** A free port whose successor is free too: tss2 expects swtpm's control channel there. */
-async function freePortPair(): Promise<number> {
+/**
+ * A free port whose successor is free too: tss2 expects swtpm's control channel there. Below the ports that the kernel
+ * gives to clients, because tss2 connects anew for every command, and such ports stay taken for a minute.
+ */
+export async function freePortPair(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
-    const first = await listen(0);
-    const address = first?.address();
-    const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-    const second = port > 0 && port < 65535 ? await listen(port + 1) : undefined;
-    await Promise.all([first, second].map(close));
-    if (first && second) return port;
+    const port = randomInt(10_000, 32_000);
+    const listeners = [await listen(port), await listen(port + 1)];
+    await Promise.all(listeners.map(close));
+    if (listeners.every((listener) => listener !== undefined)) return port;
   }
   throw new Error("no two free ports in a row");
 }
