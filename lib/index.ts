@@ -17,7 +17,17 @@ export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-prov
 export { insecureMemoryKey } from "./keys/memory.js";
 export { openPkcs11Key, type Pkcs11KeyOptions } from "./keys/pkcs11.js";
 export type { Pin, Pkcs11Token } from "./keys/pkcs11-options.js";
+export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
+export type { TpmDevice } from "./keys/tpm-options.js";
 export { type ImportedPkcs11Key, importPkcs11Key, type Pkcs11ImportOptions } from "./provision/pkcs11.js";
+export {
+  type ImportedTpmHandle,
+  type ImportedTpmPem,
+  importTpmKey,
+  type TpmImportBase,
+  type TpmImportToHandle,
+  type TpmImportToPem,
+} from "./provision/tpm.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
 export type { KeyCacheMode } from "./sigv4/key-cache.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";
