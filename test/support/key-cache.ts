@@ -1,0 +1,23 @@
+import { KeyCache, type KeyCacheMode } from "../../lib/sigv4/key-cache.js";
+import { type CountingKey, countingKey } from "./counting-key.js";
+import { plainSignature } from "./derived-keys.js";
+import { ManualClock } from "./manual-clock.js";
+
+export const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+export const scope = { date: "20261123", region: "eu-central-1", service: "s3" };
+/** The signature of `sign` under `scope`, from the plain secret. */
+export const expected = plainSignature(secret, Object.values(scope), "string to sign");
+
+/** A signature by the cache, with parts of the scope changed. */
+export async function sign(cache: KeyCache, change: Partial<typeof scope> = {}): Promise<string> {
+  return (await cache.sign({ ...scope, ...change }, Buffer.from("string to sign"))).toString("hex");
+}
+
+/** A cache of a counting key, at noon. */
+export function openCache(
+  mode?: KeyCacheMode,
+  key = countingKey(secret),
+): { key: CountingKey; cache: KeyCache; clock: ManualClock } {
+  const clock = new ManualClock("2026-11-23T12:00:00Z");
+  return { key, clock, cache: new KeyCache(key, mode, clock) };
+}

@@ -1,0 +1,133 @@
+import crypto from "node:crypto";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { systemClock } from "../../../lib/sigv4/clock.js";
+import { KeyCache } from "../../../lib/sigv4/key-cache.js";
+import { countingKey } from "../../support/counting-key.js";
+import { derivedKeys } from "../../support/derived-keys.js";
+import { expected, openCache, secret, sign } from "../../support/key-cache.js";
+import { until } from "../../support/process.js";
+
+/** Every key that HMAC was computed with: the buffer itself and what it held then. */
+function watchKeys(): { buffer: Buffer; value: string }[] {
+  const seen: { buffer: Buffer; value: string }[] = [];
+  const real = crypto.createHmac;
+  jest.spyOn(crypto, "createHmac").mockImplementation((algorithm, key) => {
+    if (Buffer.isBuffer(key)) seen.push({ buffer: key, value: key.toString("hex") });
+    return real(algorithm, key);
+  });
+  return seen;
+}
+afterEach(() => jest.restoreAllMocks());
+
+const chain = derivedKeys(secret, "20261123", "eu-central-1", "s3").map((key) => key.toString("hex"));
+const alive = (seen: { buffer: Buffer; value: string }[]): string[] => [
+  ...new Set(seen.filter(({ buffer }) => buffer.some((byte) => byte !== 0)).map(({ value }) => value)),
+];
+
+test.each([
+  ["day", [chain[0], chain[3]]],
+  ["scope", [chain[3]]],
+  ["none", []],
+] as const)("%s keeps what it says, outside of Buffer's pool, until close()", async (mode, kept) => {
+  const seen = watchKeys();
+  const { cache, key } = openCache(mode);
+  await Promise.all([sign(cache), sign(cache)]);
+  expect(new Set(seen.map(({ value }) => value))).toEqual(new Set(chain));
+  expect(alive(seen).sort()).toEqual([...kept].sort());
+  for (const { buffer } of seen) expect(buffer.buffer.byteLength).toBe(32);
+  for (const answer of key.answers) expect(answer.every((byte) => byte === 0)).toBe(true);
+  cache.close();
+  expect(alive(seen)).toEqual([]);
+  await expect(sign(cache)).rejects.toMatchObject({ name: "SigningError", code: "ERR_CLOSED" });
+  cache.close();
+});
+
+test("the day key lives as long as one of its caches", async () => {
+  const seen = watchKeys();
+  const { cache, key, clock } = openCache();
+  const other = new KeyCache(key, "day", clock);
+  await sign(cache);
+  cache.close();
+  expect(alive(seen)).toEqual([chain[0]]);
+  await sign(other);
+  expect(key.asked).toHaveLength(1);
+  other.close();
+  expect(alive(seen)).toEqual([]);
+  const later = new KeyCache(key, "day", clock);
+  expect(await sign(later)).toBe(expected);
+  expect(key.asked).toHaveLength(2);
+});
+
+test.each(["day", "scope", "none"] as const)(
+  "%s: closing the key wipes and ends everything",
+  async (mode) => {
+    const seen = watchKeys();
+    const { cache, key, clock } = openCache(mode);
+    await sign(cache);
+    await key.close();
+    expect(alive(seen)).toEqual([]);
+    expect(clock.pending).toBe(0);
+    await expect(sign(cache)).rejects.toMatchObject({ name: "SigningError", code: "ERR_CLOSED" });
+    await expect(sign(new KeyCache(key, mode, clock))).rejects.toMatchObject({ code: "ERR_CLOSED" });
+  },
+);
+
+test("what arrives after close() is not kept", async () => {
+  const seen = watchKeys();
+  const { cache, key } = openCache();
+  let openGate: () => void = () => undefined;
+  key.gate = new Promise((resolve) => {
+    openGate = resolve;
+  });
+  const pending = sign(cache);
+  cache.close();
+  openGate();
+  expect(await pending).toBe(expected);
+  expect(seen).not.toEqual([]);
+  await new Promise((next) => setImmediate(next));
+  expect(alive(seen)).toEqual([]);
+});
+
+test("an evicted key is wiped", async () => {
+  const seen = watchKeys();
+  const { cache } = openCache("scope");
+  await sign(cache);
+  for (let i = 0; i < 64; i++) await sign(cache, { region: `r${i}` });
+  expect(alive(seen)).toHaveLength(64);
+  expect(alive(seen)).not.toContain(chain[3]);
+});
+
+test("a past day's keys are wiped when idle for 15 minutes, not before", async () => {
+  const seen = watchKeys();
+  const { cache, clock } = openCache();
+  await sign(cache);
+  await clock.moveTo("2026-11-23T23:59:59Z");
+  expect(alive(seen)).toHaveLength(2);
+  await clock.moveTo("2026-11-24T00:00:00Z");
+  expect(alive(seen)).toEqual([]);
+
+  await sign(cache);
+  await clock.moveTo("2026-11-24T00:10:00Z");
+  await sign(cache);
+  await clock.moveTo("2026-11-24T00:24:59Z");
+  expect(alive(seen)).toHaveLength(2);
+  await clock.moveTo("2026-11-24T00:25:00Z");
+  expect(alive(seen)).toEqual([]);
+});
+
+test("a cache that is dropped without close() lets its keys go", async () => {
+  setFlagsFromString("--expose_gc");
+  const collect = runInNewContext("gc") as () => void;
+  const seen = watchKeys();
+  const key = countingKey(secret);
+  await (async () => {
+    await sign(new KeyCache(key, "day", systemClock));
+  })();
+  expect(alive(seen)).toHaveLength(2);
+  await until("the dropped cache's release", () => {
+    collect();
+    return alive(seen).length === 0;
+  });
+  expect(key.closed?.aborted).toBe(false);
+});

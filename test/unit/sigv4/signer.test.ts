@@ -1,0 +1,115 @@
+import { SignatureV4 } from "@smithy/signature-v4";
+import { type HmacSigner, type HmacSignerOptions, sdkIdentity } from "../../../lib/index.js";
+import { type CountingKey, countingKey } from "../../support/counting-key.js";
+import {
+  accessKeyId,
+  judge,
+  openSigner,
+  refusal,
+  request,
+  secret,
+  signingDate,
+  wrong,
+} from "../../support/signer.js";
+
+describe("life", () => {
+  test("two signers and an SDK identity of one key ask it once a day", async () => {
+    const key = countingKey(secret);
+    const { credentials, sha256 } = sdkIdentity({ key, accessKeyId });
+    const sdkSigner = new SignatureV4({ region: "us-east-1", service: "sts", credentials, sha256 });
+    const signers = [openSigner({ key }), openSigner({ key, service: "s3" }), sdkSigner];
+    await Promise.all(
+      signers.flatMap((signer) => Array.from({ length: 20 }, () => signer.sign(request, { signingDate }))),
+    );
+    expect(key.asked).toEqual(["20261123"]);
+    await key.close();
+  });
+
+  test.each([
+    ["scope", 1],
+    ["none", 5],
+  ] as const)("%s asks %i times for five signatures", async (keyCache, times) => {
+    const key = countingKey(secret);
+    const signer = openSigner({ key, keyCache });
+    for (let i = 0; i < 5; i++) {
+      const signed = await signer.sign(request, { signingDate });
+      expect(signed.headers.authorization).toBe(await judge({}));
+    }
+    expect(key.asked).toHaveLength(times);
+  });
+
+  test("close() ends the signer and not the key", async () => {
+    const key: CountingKey = countingKey(secret);
+    const signer = openSigner({ key });
+    await signer.sign(request);
+    await signer.close();
+    await signer.close();
+    for (const call of [
+      signer.sign(request),
+      signer.sign("text"),
+      signer.presign(request),
+      signer.presignUrl("https://a.example/"),
+    ]) {
+      await expect(call).rejects.toEqual(refusal("ERR_CLOSED"));
+    }
+    expect(key.closed?.aborted).toBe(false);
+    await openSigner({ key }).sign(request);
+    await key.close();
+    await expect(openSigner({ key }).sign(request)).rejects.toEqual(refusal("ERR_CLOSED"));
+  });
+
+  test("await using closes it", async () => {
+    let kept: HmacSigner;
+    {
+      await using signer = openSigner();
+      kept = signer;
+      await signer.sign(request);
+    }
+    await expect(kept.sign(request)).rejects.toEqual(refusal("ERR_CLOSED"));
+  });
+
+  test("the key's error comes through as it is, and the next call can succeed", async () => {
+    const key = countingKey(secret);
+    const failure = new Error("device gone");
+    key.failures.push(failure);
+    const signer = openSigner({ key });
+    await expect(signer.sign(request)).rejects.toBe(failure);
+    expect((await signer.sign(request, { signingDate })).headers.authorization).toBe(await judge({}));
+  });
+
+  test("an event's own date decides the key", async () => {
+    const key = countingKey(secret);
+    const event = { headers: new Uint8Array(), payload: Buffer.from("x") };
+    const signer = openSigner({ key });
+    for (const date of ["2026-11-23T23:59:59Z", "2026-11-24T00:00:00Z", "2026-11-23T23:59:59Z"]) {
+      await signer.sign(event, { signingDate: date, priorSignature: "" });
+    }
+    expect(key.asked).toEqual(["20261123", "20261124"]);
+  });
+});
+
+describe("options that are refused", () => {
+  test("regions", async () => {
+    await expect(openSigner({ region: "" }).sign(request)).rejects.toEqual(refusal("ERR_REGION_MISSING"));
+    const none = async (): Promise<string> => wrong(undefined);
+    await expect(openSigner({ region: none }).sign(request)).rejects.toEqual(refusal("ERR_REGION_MISSING"));
+    await expect(openSigner({ region: "*" }).sign(request)).rejects.toEqual(
+      refusal("ERR_SIGV4A_UNSUPPORTED"),
+    );
+    const anywhere = { signingRegion: "*" };
+    await expect(openSigner().sign(request, anywhere)).rejects.toEqual(refusal("ERR_SIGV4A_UNSUPPORTED"));
+    await expect(openSigner().presign(request, anywhere)).rejects.toEqual(refusal("ERR_SIGV4A_UNSUPPORTED"));
+    const fromProvider = openSigner({ region: async () => "eu-central-1" });
+    expect((await fromProvider.sign(request, { signingDate })).headers.authorization).toBe(await judge({}));
+  });
+
+  test.each<[string, Partial<HmacSignerOptions>]>([
+    ["accessKeyId", { accessKeyId: "a/b" }],
+    ["sessionToken", { sessionToken: wrong(5) }],
+    ["service", { service: "" }],
+    ["key", { key: wrong({}) }],
+    ["keyCache", { keyCache: wrong("week") }],
+  ])("option %s", (_, options) => {
+    expect(() => openSigner(options)).toThrow(refusal("ERR_INVALID_ARGUMENT"));
+  });
+});
