@@ -1,0 +1,61 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { temporaryFolder } from "../support/process.js";
+
+const checkout = path.join(__dirname, "..", "..");
+
+const values = [
+  "AwsHmacError",
+  "CredentialsError",
+  "HmacSigner",
+  "Pkcs11Error",
+  "SigningError",
+  "TpmError",
+  "errorCodes",
+  "fromAssumeRole",
+  "fromSessionToken",
+  "importPkcs11Key",
+  "importTpmKey",
+  "insecureMemoryKey",
+  "openPkcs11Key",
+  "openTpmKey",
+  "sdkIdentity",
+];
+
+const { folder, remove } = temporaryFolder("exports");
+
+beforeAll(() => {
+  const tsc = path.join(checkout, "node_modules", ".bin", "tsc");
+  execFileSync(tsc, ["-p", path.join(checkout, "tsconfig.json"), "--outDir", folder], { stdio: "inherit" });
+}, 120_000);
+afterAll(remove);
+
+/** What a program in the compiled folder prints, as JSON. */
+function evaluate(...args: string[]): unknown {
+  const env = { ...process.env, NODE_PATH: path.join(checkout, "node_modules") };
+  return JSON.parse(execFileSync(process.execPath, args, { cwd: folder, env, encoding: "utf8" }));
+}
+
+test("require gives exactly the public names", () => {
+  expect(evaluate("-p", 'JSON.stringify(Object.keys(require("./index.js")).sort())')).toEqual(values);
+});
+
+test("import gives the same names and the same things", () => {
+  const program = `
+    import * as imported from "./index.mjs";
+    import required from "./index.js";
+    const names = Object.keys(imported).sort();
+    console.log(JSON.stringify({ names, same: names.every((name) => imported[name] === required[name]) }));`;
+  expect(evaluate("--input-type=module", "-e", program)).toEqual({ names: values, same: true });
+});
+
+test("both faces name the same values and types", () => {
+  const names = (file: string): string[] =>
+    [...readFileSync(path.join(checkout, "lib", file), "utf8").matchAll(/export (type )?\{([^}]*)\}/g)]
+      .flatMap(([, type = "", list = ""]) => list.split(",").map((name) => type + name.trim()))
+      .filter((name) => name.trim() !== "" && name !== "type ")
+      .sort();
+  expect(names("index.mts")).toEqual(names("index.ts"));
+  expect(names("index.ts").filter((name) => !name.startsWith("type "))).toEqual(values);
+});
