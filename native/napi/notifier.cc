@@ -29,7 +29,12 @@ void Notifier::RemovePending(Napi::Env env) {
 void Notifier::Wake(napi_env env, napi_value /*callback*/, void* context, void* /*data*/) {
   auto& self = *static_cast<Notifier*>(context);
   self.scheduled_ = false;
-  if (env != nullptr) self.on_wake_(env);
+  if (env == nullptr) return;
+  try {
+    self.on_wake_(env);
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();  // none gets through Node's C code; an ending environment takes none
+  }
 }
 
 void Notifier::Closed(napi_env /*env*/, void* data, void* /*context*/) {

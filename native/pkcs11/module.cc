@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <p11-kit/p11-kit.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include <system_error>
 #include <utility>
 
+#include "core/exit_guard.h"
 #include "pkcs11/return_value.h"
 
 namespace aws_hmac::pkcs11 {
@@ -37,9 +38,11 @@ CK_RV Start(Library library, std::vector<Module>& started) {
 
 Modules LoadOne(const std::string& path) {
   if (access(path.c_str(), R_OK) != 0) {
-    throw Refusal("ERR_MODULE_NOT_FOUND", "PKCS#11 module " + path + ": " + strerror(errno));
+    throw Refusal("ERR_MODULE_NOT_FOUND",
+                  "PKCS#11 module " + path + ": " + std::generic_category().message(errno));
   }
   Library library(p11_kit_module_load(path.c_str(), 0));
+  StopWorkersBeforeLibrariesExit();
   if (!library) throw Refusal("ERR_MODULE_FAILED", path + " is not a PKCS#11 module: " + Reason());
   Modules modules;
   const CK_RV rv = Start(std::move(library), modules.loaded);
@@ -58,6 +61,7 @@ std::string Name(CK_FUNCTION_LIST* module) {
 
 Modules LoadConfigured() {
   const std::unique_ptr<CK_FUNCTION_LIST*, Free> list(p11_kit_modules_load(nullptr, 0));
+  StopWorkersBeforeLibrariesExit();
   if (!list) throw Refusal("ERR_MODULE_FAILED", "p11-kit's configured modules do not load: " + Reason());
   std::vector<Library> libraries;
   for (CK_FUNCTION_LIST** entry = list.get(); *entry != nullptr; ++entry) libraries.emplace_back(*entry);
