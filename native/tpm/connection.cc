@@ -13,6 +13,7 @@ namespace {
 
 // libtss2 writes every error to stderr otherwise. While the addon loads, because later other threads may read
 // the environment.
+// NOLINTNEXTLINE(concurrency-mt-unsafe)
 [[maybe_unused]] const bool kQuiet = setenv("TSS2_LOG", "all+none", 0) == 0;
 
 constexpr std::string_view kDefaultDevice = "/dev/tpmrm0";

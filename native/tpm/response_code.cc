@@ -1,7 +1,7 @@
 #include "tpm/response_code.h"
 
 #include <algorithm>
-#include <cstdio>
+#include <sstream>
 
 #include "tpm/response_code_table.h"
 
@@ -37,9 +37,9 @@ const char* LayerName(uint32_t layer) {
 }
 
 std::string Hex(uint32_t number) {
-  std::array<char, 11> text;
-  snprintf(text.data(), text.size(), "0x%x", number);
-  return text.data();
+  std::ostringstream text;
+  text << "0x" << std::hex << number;
+  return text.str();
 }
 
 std::string SubjectOf(const ResponseCode& code) {
