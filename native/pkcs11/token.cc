@@ -3,8 +3,11 @@
 #include <p11-kit/p11-kit.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <iterator>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -12,6 +15,10 @@
 
 namespace aws_hmac::pkcs11 {
 namespace {
+
+using std::chrono::milliseconds;
+constexpr auto kPauses =
+    std::to_array<milliseconds>({milliseconds(0), milliseconds(10), milliseconds(40), milliseconds(160)});
 
 // A text of CK_TOKEN_INFO: of fixed width, padded with spaces, not terminated (PKCS#11 3.0, 3.2).
 template <size_t width>
@@ -114,13 +121,18 @@ std::string Token::Name() const {
          ", slot " + std::to_string(slot);
 }
 
+// While another process logs in, SoftHSM rewrites the token's file: a module that starts just then has no
+// such token, and keeps it so until it is started anew.
 LoadedToken LoadToken(const TokenQuery& query) {
-  try {
-    return Load(query);
-  } catch (const Failure& failure) {
-    if (std::string_view(failure.code) != "ERR_TOKEN_NOT_FOUND") throw;
+  for (const auto pause : kPauses) {
+    try {
+      return Load(query);
+    } catch (const Failure& failure) {
+      if (std::string_view(failure.code) != "ERR_TOKEN_NOT_FOUND" && failure.number != CKR_GENERAL_ERROR)
+        throw;
+    }
+    std::this_thread::sleep_for(pause);
   }
-  // SoftHSM overlooks a token that another process's login is rewriting, until it is initialised anew.
   return Load(query);
 }
 
