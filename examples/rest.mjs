@@ -51,6 +51,7 @@ const signer = new HmacSigner({
   sessionToken: env.AWS_SESSION_TOKEN,
   region: env.AWS_REGION,
   service: "sts",
+  applyChecksum: true, // AWS does not ask for it here; moto takes a GET's query for its body without it
 });
 try {
   const answers = {

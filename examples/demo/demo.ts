@@ -6,7 +6,7 @@ import { Report } from "./report.js";
 import { Bucket, s3Client, show } from "./show.js";
 
 /** Runs the demo; rejects unless everything was as promised. Whatever it starts it also ends. */
-export async function demo(): Promise<void> {
+async function demo(): Promise<void> {
   const start = performance.now();
   const servers: Server[] = [];
   async function started<T extends Server>(name: string, starting: () => Promise<T>): Promise<T> {
@@ -31,7 +31,7 @@ export async function demo(): Promise<void> {
     console.log(
       `  ${calls.length} keys in ${devices.length} devices made ${total} signing calls: one for each key and UTC day.`,
     );
-    console.log(`  ${calls.length} more calls checked the imports.`);
+    console.log(`  Each of the ${calls.length} imports was checked by its device; that is not counted here.`);
   } finally {
     await Promise.all(servers.map((server) => server.stop()));
   }
@@ -39,3 +39,15 @@ export async function demo(): Promise<void> {
     `  ${((performance.now() - start) / 1000).toFixed(1)} s; everything started here has been stopped and removed.`,
   );
 }
+
+/** 128 + the signal's number, as shells give it. */
+const signals = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+
+for (const [signal, code] of Object.entries(signals)) {
+  // the servers end with this process
+  process.on(signal, () => process.exit(code));
+}
+demo().catch((error: unknown) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,12 +1,9 @@
-import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { promisify } from "node:util";
 import { cephConf } from "./ceph-conf.js";
-import { endWithUs, listens, type Server, startProcess, until, which } from "./process.js";
+import { listens, runTool, type Server, startProcess, until, which } from "./process.js";
 
-const run = promisify(execFile);
 const bound = 60_000;
 
 /** A throwaway Ceph: one monitor and one in-memory OSD, their programs and their administration. */
@@ -87,10 +84,8 @@ export class Ceph implements Server {
   }
 }
 
-async function tool(program: string, args: string[]): Promise<string> {
-  const running = run(found(program), args, { timeout: bound, env: withoutCeph(process.env) });
-  endWithUs(running.child);
-  return (await running).stdout;
+function tool(program: string, args: string[]): Promise<string> {
+  return runTool(found(program), args, { timeout: bound, env: withoutCeph(process.env) });
 }
 
 /** Ceph's programs obey these before any argument. */

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ExecFileOptions, execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path, { delimiter } from "node:path";
+import { promisify } from "node:util";
 
 /** A server of ours: its end is awaited, and nobody else's process is ever touched. */
 export interface Server {
@@ -18,30 +19,19 @@ export function which(program: string): string | undefined {
 /** A new private folder, removed by `remove`. */
 export function temporaryFolder(name: string): { folder: string; remove(): void } {
   const folder = mkdtempSync(path.join(tmpdir(), `aws-hmac-${name}-`));
-  folders.add(folder);
-  return {
-    folder,
-    remove() {
-      // what a killed process still writes may come between
-      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
-      folders.delete(folder);
-    },
-  };
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-const folders = new Set<string>();
 const children = new Set<ChildProcess>();
 
 /** Kills `child` when this process exits, were it in the middle of a start. */
-export function endWithUs(child: ChildProcess): void {
+function endWithUs(child: ChildProcess): void {
   children.add(child);
   child.once("exit", () => children.delete(child));
 }
 
 process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL");
-  for (const folder of folders)
-    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 });
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */
@@ -83,6 +73,17 @@ export async function until(
     if (Date.now() > end) throw new Error(`${what}: not ready after ${bound} ms`);
     await new Promise((next) => setTimeout(next, 20));
   }
+}
+
+/** Runs a program to its end and gives what it wrote to its standard output. */
+export async function runTool(
+  program: string,
+  args: string[],
+  options: ExecFileOptions = {},
+): Promise<string> {
+  const running = promisify(execFile)(program, args, { ...options, encoding: "utf8" });
+  endWithUs(running.child);
+  return (await running).stdout;
 }
 
 /** Starts a server program; its output is kept for the error when it ends early. */

@@ -1,12 +1,8 @@
-import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { promisify } from "node:util";
 import { runInThisContext } from "node:vm";
-import { temporaryFolder } from "./process.js";
-
-const run = promisify(execFile);
+import { runTool, temporaryFolder } from "./process.js";
 
 /** A token of a throwaway SoftHSM. */
 export interface SoftHsmToken {
@@ -56,9 +52,9 @@ export async function makeSoftHsm(tokenLabel = "aws-hmac test"): Promise<SoftHsm
 async function initToken(tokenLabel: string, env: NodeJS.ProcessEnv): Promise<SoftHsmToken> {
   const pin = randomBytes(6).toString("hex");
   const args = ["--init-token", "--free", "--label", tokenLabel, "--pin", pin, "--so-pin", pin];
-  const { stdout } = await run("softhsm2-util", args, { env });
+  const stdout = await runTool("softhsm2-util", args, { env });
   const slotId = Number(/reassigned to slot (\d+)/.exec(stdout)?.[1]);
-  const slots = (await run("softhsm2-util", ["--show-slots"], { env })).stdout.split(/^Slot /m);
+  const slots = (await runTool("softhsm2-util", ["--show-slots"], { env })).split(/^Slot /m);
   const slot = slots.find((text) => text.startsWith(`${slotId}\n`));
   const serial = /Serial number: +(\S+)/.exec(slot ?? "")?.[1];
   if (serial === undefined) throw new Error(`softhsm2-util made no token: ${stdout}`);
