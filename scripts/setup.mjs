@@ -8,7 +8,7 @@ import { program, run, Stop, say } from "./run.mjs";
 export const groups = {
   build: ["g++", "make", "cmake", "pkg-config", "libtss2-dev", "libp11-kit-dev"],
   devices: ["swtpm", "tpm2-tools", "softhsm2", "p11-kit", "p11-kit-modules", "opensc"],
-  servers: ["ceph-mon", "ceph-osd", "radosgw", "curl", "openssl", "python3-venv"],
+  servers: ["ceph-mon", "ceph-osd", "radosgw", "python3-venv"],
   native: ["libgtest-dev"],
   lint: ["clang-format", "clang-tidy"],
 };
