@@ -1,9 +1,4 @@
-import {
-  createHistogram,
-  monitorEventLoopDelay,
-  performance,
-  type RecordableHistogram,
-} from "node:perf_hooks";
+import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import type { Effort } from "./part.js";
 
@@ -16,7 +11,7 @@ export interface Contender {
   target?: number;
 }
 
-/** Event-loop delay in milliseconds, above the timer's own millisecond. */
+/** Event-loop delay in milliseconds, above the timer's own millisecond: medians of the rounds. */
 export interface Delay {
   p50: number;
   p99: number;
@@ -38,20 +33,25 @@ export interface Comparison {
   idle: Delay;
 }
 
-const callsBetweenTurns = 64;
-
 /**
- * Keeps `inFlight` calls going for `seconds` and gives calls a second. Every 64 calls one lane lets the event loop
- * turn: calls that are synchronous, or settle without a turn, would starve it by no fault of theirs.
+ * Keeps `inFlight` calls going for `seconds` and gives calls a second. Lets the event loop turn every millisecond: calls
+ * that are synchronous, or settle without a turn, would starve it.
  */
 export async function load(call: () => unknown, inFlight: number, seconds: number): Promise<number> {
   let calls = 0;
   const begin = performance.now();
   const end = begin + seconds * 1000;
+  let nextTurn = begin + 1;
+  let turn: Promise<void> | undefined;
   const lane = async (): Promise<void> => {
-    while (performance.now() < end) {
+    for (let now = begin; now < end; now = performance.now()) {
+      if (now >= nextTurn) {
+        nextTurn = now + 1;
+        turn = setImmediate();
+      }
+      await turn;
       await call();
-      if (++calls % callsBetweenTurns === 0) await setImmediate();
+      calls++;
     }
   };
   await Promise.all(Array.from({ length: inFlight }, lane));
@@ -65,11 +65,15 @@ export async function compare(contenders: Contender[], { rounds, seconds }: Effo
   const all = [idle, ...contenders].map((contender) => ({
     contender,
     rates: [] as number[],
-    delays: createHistogram(),
+    delays: [] as Delay[],
   }));
   for (let round = 0; round < rounds; round++) {
     for (const { contender, rates, delays } of round % 2 === 0 ? all : [...all].reverse()) {
-      rates.push(await watched(delays, () => contender.run(seconds)));
+      const monitor = monitorEventLoopDelay({ resolution: 1 });
+      monitor.enable();
+      rates.push(await contender.run(seconds));
+      monitor.disable();
+      delays.push({ p50: milliseconds(monitor.percentile(50)), p99: milliseconds(monitor.percentile(99)) });
     }
   }
   const [nothing, first] = all;
@@ -79,25 +83,17 @@ export async function compare(contenders: Contender[], { rounds, seconds }: Effo
     rate: median(rates),
     ratio: median(rates.map((rate, round) => rate / (first.rates[round] ?? Number.NaN))),
     target: contender.target,
-    delay: delayOf(delays),
+    delay: medianDelay(delays),
   }));
-  return { results, idle: delayOf(nothing.delays) };
+  return { results, idle: medianDelay(nothing.delays) };
 }
 
-async function watched<T>(delays: RecordableHistogram, work: () => Promise<T>): Promise<T> {
-  const monitor = monitorEventLoopDelay({ resolution: 1 });
-  monitor.enable();
-  try {
-    return await work();
-  } finally {
-    monitor.disable();
-    if (monitor.count > 0) delays.add(monitor as unknown as RecordableHistogram);
-  }
+function milliseconds(nanoseconds: number): number {
+  return Math.max(0, nanoseconds / 1e6 - 1);
 }
 
-function delayOf(delays: RecordableHistogram): Delay {
-  const milliseconds = (percentile: number): number => Math.max(0, delays.percentile(percentile) / 1e6 - 1);
-  return { p50: milliseconds(50), p99: milliseconds(99) };
+function medianDelay(delays: Delay[]): Delay {
+  return { p50: median(delays.map(({ p50 }) => p50)), p99: median(delays.map(({ p99 }) => p99)) };
 }
 
 function median(values: number[]): number {

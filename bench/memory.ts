@@ -3,7 +3,7 @@ import { insecureMemoryKey } from "aws-hmac";
 import { message } from "./c-loop.js";
 import { compare, load } from "./measure.js";
 import type { Part } from "./part.js";
-import { printTable } from "./table.js";
+import { printRates } from "./table.js";
 
 /** The key in memory beside node:crypto alone: what a MAC costs besides the device. */
 export const memory: Part = async (effort) => {
@@ -21,5 +21,5 @@ export const memory: Part = async (effort) => {
     ],
     effort,
   );
-  printTable("Memory: HMAC-SHA256 of 8 bytes", comparison);
+  printRates("Memory: HMAC-SHA256 of 8 bytes", comparison);
 };

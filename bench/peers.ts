@@ -1,7 +1,7 @@
-import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
 import { SignatureV4 } from "@smithy/signature-v4";
-import type { Checksum, HttpRequest, SourceData } from "@smithy/types";
+import type { HttpRequest } from "@smithy/types";
 import { sign } from "aws4";
+import { PlainSha256 } from "../test/support/plain-sha256.js";
 
 /** The same GET of an S3 object, signed by everybody; `date` lets the signatures be compared. */
 export const accessKeyId = "AKIAIOSFODNN7EXAMPLE";
@@ -17,40 +17,11 @@ export function getRequest(): HttpRequest {
   return { method: "GET", protocol: "https:", hostname, path, query: {}, headers: { host: hostname } };
 }
 
-/** What the AWS SDK uses: node:crypto behind smithy's interface. */
-class Sha256 implements Checksum {
-  #hash: Hash | Hmac;
-  readonly #secret: SourceData | undefined;
-
-  constructor(secret?: SourceData) {
-    this.#secret = secret;
-    this.#hash = this.#start();
-  }
-
-  update(data: Uint8Array): void {
-    this.#hash.update(data);
-  }
-
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest();
-  }
-
-  reset(): void {
-    this.#hash = this.#start();
-  }
-
-  #start(): Hash | Hmac {
-    return this.#secret === undefined
-      ? createHash("sha256")
-      : createHmac("sha256", this.#secret as string | Uint8Array);
-  }
-}
-
 const smithy = new SignatureV4({
   credentials: { accessKeyId, secretAccessKey },
   region,
   service,
-  sha256: Sha256,
+  sha256: PlainSha256,
   uriEscapePath: false,
 });
 

@@ -5,7 +5,7 @@ import { message, runLoop } from "./c-loop.js";
 import { compare, load } from "./measure.js";
 import type { Part } from "./part.js";
 import { openPkcs11js } from "./pkcs11js.js";
-import { printTable } from "./table.js";
+import { printRatesAndDelays } from "./table.js";
 
 const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const mac = createHmac("sha256", `AWS4${secret}`).update(message).digest();
@@ -43,7 +43,7 @@ export const pkcs11: Part = async (effort) => {
       ],
       effort,
     );
-    printTable("PKCS#11 (SoftHSM, token key): HMAC-SHA256 of 8 bytes", comparison);
+    printRatesAndDelays("PKCS#11 (SoftHSM, token key): HMAC-SHA256 of 8 bytes", comparison);
   } finally {
     remove();
   }

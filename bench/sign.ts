@@ -16,7 +16,7 @@ import {
   smithySign,
   url,
 } from "./peers.js";
-import { printTable } from "./table.js";
+import { printRates } from "./table.js";
 
 const credentials = { accessKeyId, secretAccessKey };
 
@@ -37,7 +37,7 @@ export const presign: Part = async (effort) => {
     one("aws4 signQuery", aws4Presign),
     one("AWS SDK getSignedUrl", () => getSignedUrl(client, command, { expiresIn })),
   ];
-  printTable("Presigned S3 GETs, one after the other", await compare(contenders, effort));
+  printRates("Presigned S3 GETs, one after the other", await compare(contenders, effort));
   client.destroy();
 };
 
@@ -52,7 +52,7 @@ export const sign: Part = async (effort) => {
   await requireSameSignature([smithySign, ours, aws4Sign]);
 
   const contenders = [one("smithy sign", smithySign), one("aws-hmac sign", ours), one("aws4 sign", aws4Sign)];
-  printTable("Signed S3 GETs (headers), one after the other", await compare(contenders, effort));
+  printRates("Signed S3 GETs (headers), one after the other", await compare(contenders, effort));
 };
 
 function one(name: string, sign: Sign): Contender {

@@ -4,7 +4,7 @@ import { startSwtpm } from "../test/support/swtpm.js";
 import { message, runLoop } from "./c-loop.js";
 import { compare, load } from "./measure.js";
 import type { Part } from "./part.js";
-import { printTable } from "./table.js";
+import { printRatesAndDelays } from "./table.js";
 
 const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const mac = createHmac("sha256", `AWS4${secret}`).update(message).digest();
@@ -46,7 +46,7 @@ export const tpm: Part = async (effort) => {
         ],
         effort,
       );
-      printTable(`TPM (swtpm), ${title}: HMAC-SHA256 of 8 bytes`, comparison);
+      printRatesAndDelays(`TPM (swtpm), ${title}: HMAC-SHA256 of 8 bytes`, comparison);
     }
   } finally {
     await stop();
