@@ -1,5 +1,5 @@
 import type { HmacSigner, SigningError } from "../../../lib/index.js";
-import { openSigner, refusal, signingDate } from "../../support/signer.js";
+import { openSigner, refusal, request, signingDate } from "../../support/signer.js";
 
 describe("presignUrl", () => {
   const place = "https://bucket.s3.eu-central-1.amazonaws.com";
@@ -35,6 +35,12 @@ describe("presignUrl", () => {
       "content-type;host;x-amz-server-side-encryption",
     );
     expect(new URL(one).searchParams.get("X-Amz-SignedHeaders")).toBe("host");
+  });
+
+  test("S3: the headers to send are those that were given", async () => {
+    const presigned = await s3().presign({ ...request, method: "PUT", body: "not signed" }, { signingDate });
+    expect(presigned.headers).toEqual(request.headers);
+    expect(presigned.query).not.toHaveProperty("x-amz-content-sha256");
   });
 
   test.each([
