@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { isNativeError } from "node:util/types";
 import { AwsHmacError, type ErrorCode, errorCodes, Pkcs11Error, TpmError } from "../core/errors.js";
 import type { MacOptions } from "../core/hmac-key.js";
@@ -70,7 +71,10 @@ export class Connection {
       expired = true;
       cancel();
     }, timeout);
-    signal?.addEventListener("abort", cancel, { once: true });
+    if (signal) {
+      setMaxListeners(0, signal); // hundreds of calls may share a signal: that is no leak to warn of
+      signal.addEventListener("abort", cancel, { once: true });
+    }
     try {
       return await start(id);
     } catch (error) {

@@ -90,11 +90,13 @@ const scenarios = {
     await key.close();
   },
   async "keys are collected when nobody holds them"() {
-    for (let round = 0; round < 5; round++) await (await open()).mac(message);
-    await until("device threads end", () => {
-      globalThis.gc();
-      return deviceThreads() === 0;
-    });
+    for (let round = 0; round < 5; round++) {
+      await (await open()).mac(message);
+      await until("device threads end", () => {
+        globalThis.gc();
+        return deviceThreads() === 0;
+      });
+    }
     console.log("collected");
   },
   async "a key is not collected while it works"() {
@@ -124,7 +126,7 @@ const scenarios = {
   },
   async "exit while the device hangs"() {
     open().catch(() => console.log("rejected"));
-    // The connection is made and the first command sent when the server tells us on standard input.
+    // The device has got its first command when the test tells us so.
     process.stdin.once("data", () => process.exit(7));
   },
   async "time out while the device hangs"() {

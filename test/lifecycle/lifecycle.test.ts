@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
-import { createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import { type Backend, backends, type Device } from "../support/backends.js";
+import { type HungTpm, startHungTpm } from "../support/hung-tpm.js";
 import { describeWith } from "../support/requirements.js";
 
 const child = path.join(__dirname, "child.cjs");
@@ -37,12 +37,20 @@ function lifecycle({ start }: Backend): void {
     ["exit while worker threads sign", 7],
     ["uncaught exception with work in flight", 1],
     ["unhandled rejection with work in flight", 1],
-  ])("%s: exit code %d, no crash", async (scenario, code) => {
-    for (let round = 0; round < 8; round++) {
-      const outcome = await run(scenario, device.child);
-      expect([outcome.code, outcome.signal, code === 1 || outcome.stderr]).toEqual([code, null, code === 1 || ""]);
-    }
-  }, 120_000);
+  ])(
+    "%s: exit code %d, no crash",
+    async (scenario, code) => {
+      for (let round = 0; round < 8; round++) {
+        const outcome = await run(scenario, device.child);
+        expect([outcome.code, outcome.signal, code === 1 || outcome.stderr]).toEqual([
+          code,
+          null,
+          code === 1 || "",
+        ]);
+      }
+    },
+    120_000,
+  );
 
   test.each([
     ["end with a key left open", "signed\n"],
@@ -53,9 +61,13 @@ function lifecycle({ start }: Backend): void {
     ["main thread and worker threads together", "0,0\n"],
     ["keys are collected when nobody holds them", "collected\n"],
     ["a key is not collected while it works", "512\n"],
-  ])("%s", async (scenario, stdout) => {
-    expect(await run(scenario, device.child)).toEqual({ code: 0, signal: null, stdout, stderr: "" });
-  }, 90_000);
+  ])(
+    "%s",
+    async (scenario, stdout) => {
+      expect(await run(scenario, device.child)).toEqual({ code: 0, signal: null, stdout, stderr: "" });
+    },
+    90_000,
+  );
 
   test("nothing of ours is left in the device by any of these ends", async () => {
     expect(await device.leftovers()).toEqual([]);
@@ -67,27 +79,14 @@ for (const backend of backends.filter(({ name }) => name !== "memory")) {
 }
 
 describe("process life with a TPM that hangs", () => {
-  let hung: Server;
-  const sockets = new Set<Socket>();
-  let onCommand = (): void => undefined;
+  let hung: HungTpm;
   let tpm: object;
 
   beforeAll(async () => {
-    // Takes connections and commands, never answers.
-    hung = createServer((socket) => {
-      sockets.add(socket);
-      socket.on("error", () => sockets.delete(socket));
-      socket.on("data", () => onCommand());
-    });
-    await new Promise<void>((listening) => hung.listen(0, "127.0.0.1", listening));
-    const address = hung.address();
-    if (address === null || typeof address !== "object") throw new Error("no port");
-    tpm = { tcti: `swtpm:host=127.0.0.1,port=${address.port}`, handle: 0x81008001, timeout: 500 };
+    hung = await startHungTpm();
+    tpm = { tcti: hung.tcti, handle: 0x81008001, timeout: 500 };
   });
-  afterAll(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((closed) => hung.close(closed));
-  });
+  afterAll(() => hung?.stop());
 
   test("a call rejects with ERR_TIMEOUT and the process ends", async () => {
     const begin = Date.now();
@@ -98,13 +97,12 @@ describe("process life with a TPM that hangs", () => {
 
   test("process.exit() keeps its code", async () => {
     const begin = Date.now();
+    const command = hung.nextCommand();
     const exiting = spawn(process.execPath, [child, "exit while the device hangs", JSON.stringify({ tpm })], {
       stdio: ["pipe", "inherit", "inherit"],
     });
     const exit = new Promise((resolve) => exiting.once("exit", (code, signal) => resolve([code, signal])));
-    await new Promise<void>((resolve) => {
-      onCommand = resolve;
-    });
+    await command;
     exiting.stdin.write("exit\n");
     expect(await exit).toEqual([7, null]);
     expect(Date.now() - begin).toBeLessThan(10_000);
