@@ -5,7 +5,6 @@
 #include <tss2/tss2_esys.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -252,10 +251,9 @@ size_t OtherCopies(std::string_view bytes) {
   constexpr uintptr_t kShadow = 1 << 30;  // a sanitizer's own memory is larger than anything of ours
   size_t copies = 0;
   for (std::string line; std::getline(maps, line);) {
-    uintptr_t first = 0;
-    uintptr_t last = 0;
-    if (line.find(" rw") == std::string::npos || sscanf(line.c_str(), "%lx-%lx", &first, &last) != 2)
-      continue;
+    if (line.find(" rw") == std::string::npos) continue;
+    const uintptr_t first = std::stoul(line, nullptr, 16);
+    const uintptr_t last = std::stoul(line.substr(line.find('-') + 1), nullptr, 16);
     if (last - first > kShadow) continue;
     Bytes pages(last - first);  // may lie within the very memory that it is a copy of
     const auto own = reinterpret_cast<uintptr_t>(pages.data());
