@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import type { S3Client } from "@aws-sdk/client-s3";
 import type { HttpRequest } from "@smithy/types";
 import aws4 from "aws4";
 import { queryString } from "./random-request.js";
@@ -7,6 +8,19 @@ interface Answer {
   statusCode?: number;
   headers?: Record<string, string>;
   body?: string;
+}
+
+/** Every request that `client` sends, as it goes out. */
+export function capture(client: S3Client): HttpRequest[] {
+  const requests: HttpRequest[] = [];
+  client.middlewareStack.add(
+    (next) => (args) => {
+      requests.push(args.request as HttpRequest);
+      return next(args);
+    },
+    { step: "deserialize", priority: "low" },
+  );
+  return requests;
 }
 
 /** An SDK request handler that keeps what would be sent, and answers as it is told. */
