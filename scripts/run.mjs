@@ -28,7 +28,11 @@ export function tool(name) {
 export function exitCode(program, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd: root, stdio: "inherit", ...options });
-    child.once("error", (error) => reject(new Stop(`${program}: ${error.message}`)));
+    // An abort, by `options.signal`, shows as the signal that ended the child.
+    child.once(
+      "error",
+      (error) => error.name === "AbortError" || reject(new Stop(`${program}: ${error.message}`)),
+    );
     child.once("exit", (code, signal) => resolve(code ?? 128 + os.constants.signals[signal]));
   });
 }

@@ -13,11 +13,23 @@ import { requirePackages } from "./setup.mjs";
 
 const jestProgram = path.join(root, "node_modules", "jest", "bin", "jest.js");
 
+// How long jest may take to end, in milliseconds, once it has written its report.
+const patience = 30_000;
+
 /** Runs jest with a Node and keeps the counts. */
 async function jest(node, name, args) {
   say(`jest on ${name}`);
   const report = reportFile(name);
-  const code = await exitCode(node, [jestProgram, "--json", "--outputFile", report, ...args]);
+  const lingering = new AbortController();
+  let reported;
+  const watch = setInterval(() => {
+    if (existsSync(report)) reported ??= Date.now();
+    if (Date.now() - reported > patience) lingering.abort();
+  }, 500);
+  const options = { signal: lingering.signal, killSignal: "SIGKILL" };
+  const code = await exitCode(node, [jestProgram, "--json", "--outputFile", report, ...args], options);
+  clearInterval(watch);
+  if (lingering.signal.aborted) say("jest did not end: a test left something open");
   const counts = existsSync(report)
     ? jestCounts(JSON.parse(readFileSync(report, "utf8")))
     : { passed: 0, failed: 0, skipped: 0 };
