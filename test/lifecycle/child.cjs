@@ -125,7 +125,7 @@ const scenarios = {
     await key.close();
   },
   async "exit while the device hangs"() {
-    open().catch(() => console.log("rejected"));
+    open().catch(() => undefined); // whether it is still to time out when we exit is not what counts
     // The device has got its first command when the test tells us so.
     process.stdin.once("data", () => process.exit(7));
   },
