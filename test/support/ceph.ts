@@ -57,6 +57,7 @@ export class Ceph implements Server {
   async serve(program: string, args: string[], ready: () => Promise<boolean>): Promise<void> {
     const server = startProcess(found(program), ["-c", this.#conf, ...args, "-f"], {
       env: withoutCeph(process.env),
+      cwd: "/", // Debian 13's Ceph 18 looks for the OSD's object classes in lib/… of the working folder
     });
     // nobody wants what memstore would write out on SIGTERM
     this.#servers.push({
