@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { freePortPair } from "./swtpm.js";
 
@@ -18,6 +19,7 @@ export async function tap(tcti: string): Promise<Wiretap> {
   const servers = [0, 1].map((channel) =>
     forward(port + channel, target + channel, (bytes) => passed.push(bytes)),
   );
+  await Promise.all(servers.map((server) => once(server, "listening")));
   return {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
     saw: (bytes) => Buffer.concat(passed).includes(bytes),

@@ -1,0 +1,95 @@
+import { once } from "node:events";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
+import path from "node:path";
+import { openTpmKey } from "../../lib/keys/tpm.js";
+import { importTpmKey } from "../../lib/provision/tpm.js";
+import { temporaryFolder } from "../support/process.js";
+import { describeWith } from "../support/requirements.js";
+import { freePortPair } from "../support/swtpm.js";
+import { day, expected, handle, macOf, password, secret, tpmSuite } from "../support/tpm-suite.js";
+
+describeWith(["swtpm", "tpm2-tools"], "a TPM that is reset", () => {
+  const suite = tpmSuite();
+
+  test.each(["session", "none"] as const)(
+    "a reset of the TPM is got over: encryption %s",
+    async (encryption) => {
+      const { pem } = await importTpmKey(Buffer.from(secret), {
+        tcti: suite.tcti,
+        output: "pem",
+        auth: { password },
+      });
+      await importTpmKey(Buffer.from(secret), { tcti: suite.tcti, handle });
+      const keys = [
+        await suite.open({ pem, encryption, auth: { password } }),
+        await suite.open({ handle, encryption }),
+      ];
+      for (const key of keys) expect(await macOf(key, day)).toBe(expected(day));
+      await suite.tpm.kill();
+      for (const key of keys) {
+        await expect(key.mac(day)).rejects.toMatchObject({ code: "ERR_TPM_CONNECTION", retryable: true });
+      }
+      await suite.tpm.start();
+      for (const key of keys) expect(await macOf(key, day)).toBe(expected(day));
+      suite.tool("tpm2_evictcontrol", "-C", "o", "-c", "0x81008001");
+    },
+  );
+
+  test("a reset between two MACs goes unnoticed", async () => {
+    const { pem } = await importTpmKey(Buffer.from(secret), {
+      tcti: suite.tcti,
+      output: "pem",
+      auth: { password },
+    });
+    const key = await suite.open({ pem, auth: { password } });
+    expect(await macOf(key, day)).toBe(expected(day));
+    await suite.tpm.kill();
+    await suite.tpm.start();
+    expect(await macOf(key, day)).toBe(expected(day));
+    expect(await macOf(key, Buffer.alloc(2000))).toBe(expected(Buffer.alloc(2000)));
+  });
+});
+
+describe("a TPM that cannot be reached", () => {
+  const { folder, remove } = temporaryFolder("no-tpm");
+  afterAll(remove);
+  const plain = path.join(folder, "plain");
+  writeFileSync(plain, "not a device");
+  chmodSync(plain, 0o600);
+
+  test.each([
+    ["device:/dev/no-such-tpm", "ERR_TPM_DEVICE_NOT_FOUND"],
+    [`device:${plain}`, "ERR_TPM_NOT_A_DEVICE"],
+    ["device:/dev/null", "ERR_TPM_CONNECTION"],
+    ["no-such-tcti:port=1", "ERR_TPM_TCTI"],
+    ["libc.so.6", "ERR_TPM_TCTI"],
+    ["swtpm:port=none", "ERR_TPM_TCTI"],
+    ["swtpm:host=127.0.0.1,port=1", "ERR_TPM_CONNECTION"],
+  ])("%s: %s", async (tcti, code) => {
+    const started = performance.now();
+    await expect(openTpmKey({ tcti, handle })).rejects.toMatchObject({ name: "TpmError", code });
+    await expect(importTpmKey(Buffer.from(secret), { tcti, output: "pem" })).rejects.toMatchObject({ code });
+    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(readFileSync(plain, "utf8")).toBe("not a device");
+  });
+
+  test("one that never answers is given up after the timeout", async () => {
+    const sockets: Socket[] = [];
+    const port = await freePortPair();
+    const silent = [port, port + 1].map((number) =>
+      createServer((socket) => sockets.push(socket)).listen(number, "127.0.0.1"),
+    );
+    try {
+      await Promise.all(silent.map((server) => once(server, "listening")));
+      const started = performance.now();
+      await expect(
+        openTpmKey({ tcti: `swtpm:host=127.0.0.1,port=${port}`, handle, timeout: 300 }),
+      ).rejects.toMatchObject({ code: "ERR_TIMEOUT", retryable: true });
+      expect(performance.now() - started).toBeLessThan(5_000);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(silent.map((server) => new Promise((resolve) => server.close(resolve))));
+    }
+  });
+});

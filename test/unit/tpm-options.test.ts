@@ -1,0 +1,45 @@
+import { openTpmKey, type TpmKeyOptions } from "../../lib/keys/tpm.js";
+import { importTpmKey } from "../../lib/provision/tpm.js";
+
+const handle = 0x81008001;
+
+describe("options of TPM keys", () => {
+  const opening = (options: object): Promise<unknown> => openTpmKey(options as TpmKeyOptions);
+  const importing = (options: object): Promise<unknown> =>
+    importTpmKey(Buffer.from("k".repeat(40)), options as { handle: number });
+
+  test.each([
+    [{}, "exactly one of handle, pem and pemFile"],
+    [{ handle, pem: "x" }, "exactly one of handle, pem and pemFile"],
+    [{ handle: 0x80000001 }, "handle must be"],
+    [{ handle: "0x81008001" }, "handle must be"],
+    [{ pem: 7 }, "pem must be"],
+    [{ pemFile: "" }, "pemFile must be"],
+    [{ handle, tcti: "" }, "tcti must be"],
+    [{ handle, tcti: null }, "tcti must be"],
+    [{ handle, timeout: 0 }, "timeout must be"],
+    [{ handle, encryption: "aes" }, "encryption must be"],
+    [{ handle, auth: { password: "x", mode: "PLAIN" } }, "auth.mode must be"],
+    [{ handle, auth: { password: 1234 } }, "auth.password must be"],
+    [{ handle, auth: { password: "p".repeat(33) } }, "auth.password must have at most 32 bytes"],
+  ])("openTpmKey(%j): %s", async (options, message) => {
+    await expect(opening(options)).rejects.toMatchObject({
+      code: "ERR_INVALID_ARGUMENT",
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test.each([
+    [{}, "either handle or output"],
+    [{ handle, output: "pem" }, "either handle or output"],
+    [{ output: "der" }, "output must be"],
+    [{ handle: 0x81800000 }, "handle must be a persistent handle, 0x81000000..0x817fffff"],
+    [{ output: "pem", auth: { password: Buffer.alloc(33, 1) } }, "auth.password must have at most 32 bytes"],
+    [{ output: "pem", timeout: Number.NaN }, "timeout must be"],
+  ])("importTpmKey(%j): %s", async (options, message) => {
+    await expect(importing(options)).rejects.toMatchObject({
+      code: "ERR_INVALID_ARGUMENT",
+      message: expect.stringContaining(message),
+    });
+  });
+});
