@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { freePortPair } from "./swtpm.js";
 
 /** A TPM that takes every command and never answers, as broken hardware does. */
 export interface HungTpm {
@@ -18,7 +19,8 @@ export async function startHungTpm(): Promise<HungTpm> {
       socket.on("error", () => sockets.delete(socket));
       socket.on("data", () => onCommand());
     });
-  const [port, servers] = await listenOnTwoPorts(serve);
+  const port = await freePortPair();
+  const servers = await Promise.all([port, port + 1].map((one) => listen(serve(), one)));
   return {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
     nextCommand: () =>
@@ -32,25 +34,9 @@ export async function startHungTpm(): Promise<HungTpm> {
   };
 }
 
-/** Two neighbouring ports; another pair is tried while the second one is taken. */
-async function listenOnTwoPorts(serve: () => Server): Promise<[number, Server[]]> {
-  for (let attempt = 0; attempt < 20; attempt++) {
-    const first = serve();
-    const port = await listen(first, 0);
-    const second = serve();
-    if (await listen(second, port + 1).catch(() => undefined)) return [port, [first, second]];
-    await new Promise((closed) => first.close(closed));
-  }
-  throw new Error("no two neighbouring ports are free");
-}
-
-function listen(server: Server, port: number): Promise<number> {
+function listen(server: Server, port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => {
-      const address = server.address();
-      if (address !== null && typeof address === "object") resolve(address.port);
-      else reject(new Error("the server has no port"));
-    });
+    server.listen(port, "127.0.0.1", () => resolve(server));
   });
 }
