@@ -55,8 +55,8 @@ struct Imported {
 };
 
 /// TPM2_Create under the owner hierarchy's H-2 primary in a salted, encrypted session; loads the new key and
-/// checks it against `probe`; makes it persistent when a handle is given (ERR_TPM_HANDLE_IN_USE if it is taken).
-/// Throws Failure.
+/// checks it against `probe`; makes it persistent when a handle is given (ERR_TPM_HANDLE_IN_USE if it is
+/// taken). Throws Failure.
 Imported ImportKey(ImportOptions options, const Probe& probe);
 
 }  // namespace aws_hmac::tpm
