@@ -5,17 +5,14 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 
 #include "core/worker.h"
 
 namespace aws_hmac {
 namespace {
 
-constexpr std::chrono::milliseconds kBound{500};
-
 void StopWorkers(int status, void* /*unused*/) {
-  if (!Worker::StopAll(Worker::Clock::now() + kBound)) _exit(status);
+  if (!Worker::StopAll()) _exit(status);
 }
 
 /// How many libraries the process has loaded so far, ever.

@@ -40,6 +40,10 @@ class Worker {
   /// Jobs that may wait at once. A caller that runs ahead of its device by more gets ERR_QUEUE_FULL.
   static constexpr size_t kCapacity = 65536;
 
+  /// How long the end of the process or of an environment waits for a device. Long enough for the slowest
+  /// honest command and the release of what the device holds for us; a hung device costs as much.
+  static constexpr std::chrono::milliseconds kStopBound{2000};
+
   explicit Worker(Notify notify, size_t capacity = kCapacity);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -58,12 +62,13 @@ class Worker {
   void Drain();
   /// Drops what waits, lets the job in flight end, releases the device. Does not wait.
   void Stop();
-  /// Waits for the thread's end until `deadline`; false if it is still in a call to the device.
-  bool WaitUntil(Clock::time_point deadline);
+  /// Waits for the thread's end, at most until `bound` after the first Stop; false if a device call is stuck.
+  bool AwaitStop(std::chrono::milliseconds bound = kStopBound);
   bool finished() const;
 
-  /// Stops every worker of the process and waits for all of them until `deadline`; false if one is stuck.
-  static bool StopAll(Clock::time_point deadline);
+  /// Stops every worker of the process, for good: `notify` is not called any more. Waits as AwaitStop does;
+  /// false if one is stuck.
+  static bool StopAll(std::chrono::milliseconds bound = kStopBound);
 
  private:
   struct State;

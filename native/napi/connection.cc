@@ -76,6 +76,7 @@ Napi::Value Connection::Start(Napi::Env env, std::unique_ptr<Call> call) {
 
 void Connection::Cancel(const Napi::CallbackInfo& info) {
   const uint64_t id = IntegerOf(info[0], "id");
+  SettleFinished();  // answers that share a wake-up still to come must not be lost to a device that hangs now
   worker_.Cancel(id);
   Reject(id, Failure(Api::kNone, "ERR_CLOSED", "the call was cancelled"));
 }
@@ -91,6 +92,7 @@ Napi::Value Connection::Close(const Napi::CallbackInfo& info) {
 }
 
 void Connection::Abandon(const Napi::CallbackInfo& /*info*/) {
+  SettleFinished();
   worker_.Stop();
   while (!pending_.empty()) {
     const uint64_t id = pending_.begin()->first;

@@ -1,6 +1,5 @@
 #include "napi/environment.h"
 
-#include <chrono>
 #include <vector>
 
 #include "napi/connection.h"
@@ -31,8 +30,7 @@ void Environment::SettleFinished() {
 
 void Environment::StopAll() {
   for (auto* connection : connections_) connection->worker().Stop();
-  const auto deadline = Worker::Clock::now() + std::chrono::milliseconds(500);
-  for (auto* connection : connections_) connection->worker().WaitUntil(deadline);
+  for (auto* connection : connections_) connection->worker().AwaitStop();
 }
 
 }  // namespace aws_hmac::napi

@@ -153,7 +153,7 @@ TEST(Worker, DrainRunsWhatWaitsThenReleasesTheDevice) {
   worker.Submit(MakeJob(2));
   worker.Drain();
   EXPECT_THROW(worker.Submit(MakeJob(3)), Failure);
-  EXPECT_TRUE(worker.WaitUntil(In(seconds(10))));
+  EXPECT_TRUE(worker.AwaitStop(seconds(10)));
   EXPECT_TRUE(worker.finished());
   EXPECT_EQ(released.get_future().wait_for(seconds(0)), std::future_status::ready);
   EXPECT_EQ(worker.TakeFinished().size(), 2U);
@@ -174,7 +174,7 @@ TEST(Worker, DestroyedWithoutCloseReleasesTheDevice) {
   EXPECT_EQ(outcome.wait_for(seconds(10)), std::future_status::ready);
 }
 
-TEST(Worker, StopAllIsBoundedByItsDeadlineWhenADeviceHangs) {
+TEST(Worker, StopAllIsBoundedWhenADeviceHangs) {
   std::latch started(1);
   std::latch go(1);
   Worker hung([] {});
@@ -183,9 +183,9 @@ TEST(Worker, StopAllIsBoundedByItsDeadlineWhenADeviceHangs) {
     go.wait();
   }));
   started.wait();
-  EXPECT_FALSE(Worker::StopAll(Worker::Clock::now() + std::chrono::milliseconds(20)));
+  EXPECT_FALSE(Worker::StopAll(std::chrono::milliseconds(20)));
   go.count_down();
-  EXPECT_TRUE(hung.WaitUntil(In(seconds(10))));
+  EXPECT_TRUE(hung.AwaitStop(seconds(10)));
 }
 
 TEST(ExitGuard, EndsTheProcessWithItsExitCodeThoughADeviceHangs) {
