@@ -75,8 +75,8 @@ Worker::State::~State() {
 
 // Waking Node costs a fast token a fifth of its time: while more jobs wait, several answers share one call.
 bool Worker::State::ShallTell() const {
-  constexpr size_t kShared = 8;
-  constexpr std::chrono::microseconds kLongest{200};
+  constexpr size_t kShared = 16;
+  constexpr std::chrono::microseconds kLongest{400};
   if (done.empty()) return false;
   return waiting.empty() || done.size() >= kShared || Clock::now() - told >= kLongest;
 }
