@@ -1,7 +1,7 @@
 import type { HttpRequest, QueryParameterBag } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
 import { checkWellFormed } from "./checks.js";
-import { wirePath } from "./wire-path.js";
+import { wirePath } from "./uri.js";
 
 /** Smithy's HttpRequest, with headers that may have several values. */
 export type SignableRequest = Omit<HttpRequest, "headers"> & {

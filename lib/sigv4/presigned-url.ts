@@ -1,7 +1,7 @@
 import type { HttpRequest, QueryParameterBag } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
 import type { SignableRequest } from "./canonical-input.js";
-import { escapeUri } from "./escape-uri.js";
+import { escapeUri } from "./uri.js";
 
 /**
  * The request for a URL. `+` in the query is a space, as servers read it; the fragment is dropped.

@@ -19,15 +19,13 @@ import type {
 } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
 import { canonicalInput, type SignableRequest } from "./canonical-input.js";
-import { checkAccessKeyId, checkRegion, checkWellFormed } from "./checks.js";
+import { checkAccessKeyId, checkRegion, checkWellFormed, expiresIn, signingDate } from "./checks.js";
 import { type Clock, systemClock } from "./clock.js";
 import { KeyCache } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
-import { presignGeneral, presignS3 } from "./presign.js";
 import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
-import { isS3Family } from "./service-rules.js";
+import { isS3Family, presignS3 } from "./s3.js";
 import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
-import { expiresIn, signingDate } from "./signing-time.js";
 
 /**
  * Signs AWS Signature Version 4 with an {@link MacSource | HmacKey}: requests, presigned requests, strings and events, in
@@ -124,8 +122,9 @@ export class HmacSigner
   async presign(input: SignableRequest, options: RequestPresigningArguments = {}): Promise<HttpRequest> {
     const checked = { ...this.#check(options), expiresIn: expiresIn(options.expiresIn ?? 3600) };
     const { request, path } = canonicalInput(input, this.#uriEscapePath);
-    const presign = this.#isS3 ? presignS3 : presignGeneral;
-    const presigned = await presign(this.#smithy, request, checked);
+    const presigned = this.#isS3
+      ? await presignS3(this.#smithy, request, checked)
+      : await this.#smithy.presign(request, checked);
     return Object.assign(presigned, { path });
   }
 

@@ -1,4 +1,10 @@
-import { escapeUri } from "./escape-uri.js";
+/** Percent-encodes all but RFC 3986's unreserved characters: AWS's `UriEncode`. Throws URIError for a lone surrogate. */
+export function escapeUri(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
 
 /** A path as it is sent and as Amazon S3 signs it. */
 export interface WirePath {

@@ -1,15 +1,15 @@
 import type { SignatureV4 } from "@smithy/signature-v4";
 import type { HttpRequest, RequestPresigningArguments } from "@smithy/types";
 
+const s3Family = new Set(["s3", "s3express", "s3-object-lambda", "s3-outposts"]);
 const payloadHashHeader = "x-amz-content-sha256";
 
-/** Presigns by the general rule: the payload is signed. */
-export function presignGeneral(
-  smithy: SignatureV4,
-  request: HttpRequest,
-  options: RequestPresigningArguments,
-): Promise<HttpRequest> {
-  return smithy.presign(request, options);
+/**
+ * Whether a service signs by Amazon S3's rules: the path encoded once and not normalised, the payload's hash in
+ * x-amz-content-sha256, presigned URLs without a payload hash (S3 API reference, "Authenticating Requests").
+ */
+export function isS3Family(service: string): boolean {
+  return s3Family.has(service);
 }
 
 /**
