@@ -1,10 +1,12 @@
+import { isArrayBuffer } from "node:util/types";
 import type { HttpRequest, QueryParameterBag } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
 import { checkWellFormed } from "./checks.js";
 import { wirePath } from "./uri.js";
 
-/** Smithy's HttpRequest, with headers that may have several values. */
-export type SignableRequest = Omit<HttpRequest, "headers"> & {
+/** Smithy's HttpRequest; the protocol is `https:` unless given, and headers may have several values. */
+export type SignableRequest = Omit<HttpRequest, "headers" | "protocol"> & {
+  protocol?: string | undefined;
   headers: Record<string, string | readonly string[] | undefined>;
 };
 
@@ -30,11 +32,35 @@ export function canonicalInput(request: SignableRequest, uriEscapePath: boolean)
   const { wire, canonical } = uriEscapePath ? { wire: path, canonical: path } : wirePath(path);
   const headers = canonicalHeaders(request.headers);
   headers.host ??= hostHeader(request);
-  const query = canonicalQuery(request.query);
+  const query = canonicalQuery(request.query ?? {});
+  const { protocol = "https:" } = request;
   return {
-    request: { ...request, method: request.method.toUpperCase(), path: canonical, headers, query },
+    request: { ...request, protocol, method: request.method.toUpperCase(), path: canonical, headers, query },
     path: wire,
   };
+}
+
+/**
+ * A body must be one that can be hashed, unless the request says what is signed in its place: of any other smithy signs
+ * UNSIGNED-PAYLOAD, and a server that is not told so hashes what it gets.
+ *
+ * @throws SigningError `ERR_SIGN_INPUT`
+ */
+export function checkBody({ body, headers }: HttpRequest): void {
+  if (body === undefined || body === null || typeof body === "string") return;
+  if (ArrayBuffer.isView(body) || isArrayBuffer(body) || "x-amz-content-sha256" in headers) return;
+  throw invalid("body must be a string or bytes, unless the header x-amz-content-sha256 says what is signed");
+}
+
+/**
+ * Smithy signs a header's UTF-8; HTTP clients send Latin-1.
+ *
+ * @throws SigningError `ERR_SIGN_INPUT`
+ */
+export function checkSendable(headers: HttpRequest["headers"]): void {
+  const name = Object.keys(headers).find((one) => /[^\0-\x7f]/.test(headers[one] ?? ""));
+  if (name !== undefined)
+    throw invalid(`header ${name} must be ASCII: HTTP clients send no UTF-8 in headers`);
 }
 
 function checkedPath(path: unknown = "/"): string {
@@ -45,6 +71,7 @@ function checkedPath(path: unknown = "/"): string {
 }
 
 function canonicalHeaders(headers: SignableRequest["headers"] = {}): Record<string, string> {
+  checkRecord("headers", headers);
   const merged = new Map<string, string[]>();
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || value === null) continue;
@@ -63,9 +90,10 @@ function canonicalHeaders(headers: SignableRequest["headers"] = {}): Record<stri
   ) as Record<string, string>;
 }
 
-function canonicalQuery(query: HttpRequest["query"]): QueryParameterBag {
+function canonicalQuery(query: QueryParameterBag): QueryParameterBag {
+  checkRecord("query", query);
   const result: QueryParameterBag = {};
-  for (const [name, value] of Object.entries(query ?? {})) {
+  for (const [name, value] of Object.entries(query)) {
     // Smithy builds its query in an object, where this name is lost.
     if (name === "__proto__") throw invalid("a query parameter must not be called __proto__");
     checkText("query", name);
@@ -84,6 +112,12 @@ function hostHeader({ protocol, hostname, port }: SignableRequest): string {
     throw invalid("a request needs a hostname or a host header");
   const isDefault = port === undefined || port === (protocol?.startsWith("https") === false ? 80 : 443);
   return isDefault ? hostname : `${hostname}:${port}`;
+}
+
+/** Headers, Map and URLSearchParams have no properties: their content would be lost. */
+function checkRecord(what: string, value: unknown): void {
+  if (Object.prototype.toString.call(value) === "[object Object]") return;
+  throw invalid(`${what} must be a plain object, such as Object.fromEntries(…) makes`);
 }
 
 function checkText(what: string, value: unknown): void {

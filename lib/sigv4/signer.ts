@@ -18,7 +18,7 @@ import type {
   StringSigner,
 } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
-import { canonicalInput, type SignableRequest } from "./canonical-input.js";
+import { canonicalInput, checkBody, checkSendable, type SignableRequest } from "./canonical-input.js";
 import { checkAccessKeyId, checkRegion, checkWellFormed, expiresIn, signingDate } from "./checks.js";
 import { type Clock, systemClock } from "./clock.js";
 import { KeyCache } from "./key-cache.js";
@@ -43,6 +43,7 @@ export class HmacSigner
   readonly #region: string | Provider<string>;
   readonly #isS3: boolean;
   readonly #uriEscapePath: boolean;
+  readonly #applyChecksum: boolean;
   #closed = false;
 
   /**
@@ -66,6 +67,7 @@ export class HmacSigner
     this.#region = region;
     this.#isS3 = isS3Family(service);
     this.#uriEscapePath = options.uriEscapePath ?? !this.#isS3;
+    this.#applyChecksum = options.applyChecksum ?? this.#isS3;
     const { secretAccessKey, sha256 } = opaqueChain(this.#keys);
     this.#smithy = new SignatureV4({
       service,
@@ -73,7 +75,7 @@ export class HmacSigner
       credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
       sha256,
       uriEscapePath: this.#uriEscapePath,
-      applyChecksum: options.applyChecksum ?? this.#isS3,
+      applyChecksum: this.#applyChecksum,
     });
   }
 
@@ -89,7 +91,8 @@ export class HmacSigner
     input: SignableRequest | string | FormattedEvent | SignableMessage,
     options: RequestSigningArguments & Partial<EventSigningArguments> = {},
   ): Promise<HttpRequest | string | SignedMessage> {
-    const checked = this.#check(options);
+    // Whatever credentials a client has for its event streams, the key signs.
+    const { eventStreamCredentials: _, ...checked } = this.#check(options);
     if (typeof input === "string") {
       checkWellFormed("the string to sign", input);
       return this.#smithy.sign(input, checked);
@@ -107,7 +110,10 @@ export class HmacSigner
       }
     }
     const { request, path } = canonicalInput(input, this.#uriEscapePath);
-    return Object.assign(await this.#smithy.sign(request, checked), { path });
+    if (!this.#applyChecksum) checkBody(request);
+    const signed = await this.#smithy.sign(request, checked);
+    checkSendable(signed.headers);
+    return Object.assign(signed, { path });
   }
 
   /** The message with its signature, as `sign` gives it. */
@@ -122,9 +128,11 @@ export class HmacSigner
   async presign(input: SignableRequest, options: RequestPresigningArguments = {}): Promise<HttpRequest> {
     const checked = { ...this.#check(options), expiresIn: expiresIn(options.expiresIn ?? 3600) };
     const { request, path } = canonicalInput(input, this.#uriEscapePath);
+    if (!this.#isS3) checkBody(request);
     const presigned = this.#isS3
       ? await presignS3(this.#smithy, request, checked)
       : await this.#smithy.presign(request, checked);
+    checkSendable(presigned.headers);
     return Object.assign(presigned, { path });
   }
 

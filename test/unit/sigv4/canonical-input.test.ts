@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import type { HttpRequest } from "@smithy/types";
 import type { SignableRequest } from "../../../lib/index.js";
 import { judge, openSigner, refusal, request, signingDate, wrong } from "../../support/signer.js";
@@ -98,6 +99,11 @@ describe("what cannot be signed faithfully is refused", () => {
     ["a query in the path", { path: "/?Action=x" }],
     ["a fragment in the path", { path: "/#x" }],
     ["a number as the path", { path: wrong(5) }],
+    ["Headers", { headers: wrong(new Headers({ a: "b" })) }],
+    ["a Map as headers", { headers: wrong(new Map([["a", "b"]])) }],
+    ["URLSearchParams as the query", { query: wrong(new URLSearchParams("a=b")) }],
+    ["a string as the query", { query: wrong("a=b") }],
+    ["a header beyond ASCII", { headers: { ...request.headers, a: "é" } }],
     ["no host", { hostname: "", headers: {} }],
     ["no method", { method: wrong(undefined) }],
     ["a lone surrogate in the path", { path: "/\ud800" }],
@@ -110,6 +116,30 @@ describe("what cannot be signed faithfully is refused", () => {
       await expect(signer.sign({ ...request, ...change })).rejects.toEqual(refusal("ERR_SIGN_INPUT"));
       await expect(signer.presign({ ...request, ...change })).rejects.toEqual(refusal("ERR_SIGN_INPUT"));
     }
+  });
+
+  test.each([new URLSearchParams("a=b"), { a: 1 }, Readable.from(["a"])])(
+    "a body that cannot be hashed, unless a header says what is signed: %s",
+    async (body) => {
+      const headers = { ...request.headers, "x-amz-content-sha256": "UNSIGNED-PAYLOAD" };
+      for (const service of ["sqs", "s3"]) {
+        const signer = openSigner({ service, applyChecksum: false });
+        await expect(signer.sign({ ...request, body })).rejects.toEqual(refusal("ERR_SIGN_INPUT"));
+        expect(
+          (await signer.sign({ ...request, body, headers }, { signingDate })).headers.authorization,
+        ).toBe(await judge({ headers }, service));
+      }
+      await expect(openSigner().presign({ ...request, body })).rejects.toEqual(refusal("ERR_SIGN_INPUT"));
+      const sent = await openSigner({ service: "s3" }).sign({ ...request, body });
+      expect(sent.headers["x-amz-content-sha256"]).toBe("UNSIGNED-PAYLOAD");
+    },
+  );
+
+  test("text beyond ASCII in a header that presigning moves into the query is signed", async () => {
+    const headers = { ...request.headers, "x-amz-meta-a": "é" };
+    expect((await openSigner().presign({ ...request, headers })).query).toMatchObject({
+      "x-amz-meta-a": "é",
+    });
   });
 
   test.each([undefined, null, 5, {}, { payload: "text" }, { payload: new Uint8Array() }, { message: {} }])(

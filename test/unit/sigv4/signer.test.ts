@@ -1,6 +1,11 @@
 import { SignatureV4 } from "@smithy/signature-v4";
-import { type HmacSigner, type HmacSignerOptions, sdkIdentity } from "../../../lib/index.js";
-import { type CountingKey, countingKey } from "../../support/counting-key.js";
+import {
+  type HmacSigner,
+  type HmacSignerOptions,
+  insecureMemoryKey,
+  sdkIdentity,
+} from "../../../lib/index.js";
+import { type CountedKey, counted } from "../../support/counted.js";
 import {
   accessKeyId,
   judge,
@@ -14,7 +19,7 @@ import {
 
 describe("life", () => {
   test("two signers and an SDK identity of one key ask it once a day", async () => {
-    const key = countingKey(secret);
+    const key = counted(insecureMemoryKey(secret));
     const { credentials, sha256 } = sdkIdentity({ key, accessKeyId });
     const sdkSigner = new SignatureV4({ region: "us-east-1", service: "sts", credentials, sha256 });
     const signers = [openSigner({ key }), openSigner({ key, service: "s3" }), sdkSigner];
@@ -29,7 +34,7 @@ describe("life", () => {
     ["scope", 1],
     ["none", 5],
   ] as const)("%s asks %i times for five signatures", async (keyCache, times) => {
-    const key = countingKey(secret);
+    const key = counted(insecureMemoryKey(secret));
     const signer = openSigner({ key, keyCache });
     for (let i = 0; i < 5; i++) {
       const signed = await signer.sign(request, { signingDate });
@@ -39,7 +44,7 @@ describe("life", () => {
   });
 
   test("close() ends the signer and not the key", async () => {
-    const key: CountingKey = countingKey(secret);
+    const key: CountedKey = counted(insecureMemoryKey(secret));
     const signer = openSigner({ key });
     await signer.sign(request);
     await signer.close();
@@ -69,7 +74,7 @@ describe("life", () => {
   });
 
   test("the key's error comes through as it is, and the next call can succeed", async () => {
-    const key = countingKey(secret);
+    const key = counted(insecureMemoryKey(secret));
     const failure = new Error("device gone");
     key.failures.push(failure);
     const signer = openSigner({ key });
@@ -77,8 +82,18 @@ describe("life", () => {
     expect((await signer.sign(request, { signingDate })).headers.authorization).toBe(await judge({}));
   });
 
+  test("credentials that a client has for its event streams do not sign", async () => {
+    const signer = openSigner();
+    const event = { headers: new Uint8Array(), payload: Buffer.from("x") };
+    const options = { signingDate, priorSignature: "" };
+    const eventStreamCredentials = { accessKeyId, secretAccessKey: "of somebody else" };
+    expect(await signer.sign(event, { ...options, eventStreamCredentials })).toBe(
+      await signer.sign(event, options),
+    );
+  });
+
   test("an event's own date decides the key", async () => {
-    const key = countingKey(secret);
+    const key = counted(insecureMemoryKey(secret));
     const event = { headers: new Uint8Array(), payload: Buffer.from("x") };
     const signer = openSigner({ key });
     for (const date of ["2026-11-23T23:59:59Z", "2026-11-24T00:00:00Z", "2026-11-23T23:59:59Z"]) {
