@@ -2,6 +2,7 @@ import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import { aws4Key } from "../core/aws4-key.js";
 import { AwsHmacError } from "../core/errors.js";
 import type { HmacKey, MacOptions } from "../core/hmac-key.js";
+import { secretBytes } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 
 /**
@@ -11,12 +12,13 @@ import { wipe } from "../core/wipe.js";
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
  */
 export function insecureMemoryKey(secretAccessKey: string | Uint8Array): HmacKey {
-  const bytes = typeof secretAccessKey === "string" ? Buffer.from(secretAccessKey) : secretAccessKey;
-  const key = aws4Key(bytes);
+  const bytes = secretBytes("secretAccessKey", secretAccessKey);
+  let key: Buffer | undefined;
   try {
+    key = aws4Key(bytes);
     return new MemoryKey(createSecretKey(key));
   } finally {
-    wipe(key);
+    wipe(bytes, key);
   }
 }
 
