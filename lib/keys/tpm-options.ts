@@ -36,10 +36,11 @@ export function persistentHandle(handle: number, last: 0x817fffff | 0x81ffffff):
 /**
  * A copy of the key's password, empty where there is none; the caller wipes it.
  *
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, also for an `auth` without password: a variable that is not set must not
+ *   make a key without password
  */
-export function passwordBytes(password: Secret | undefined): Buffer {
-  const bytes = secretBytes("auth.password", password ?? "");
+export function passwordBytes(auth: { password: Secret } | undefined): Buffer {
+  const bytes = secretBytes("auth.password", auth === undefined ? "" : auth?.password);
   if (bytes.length > maxPassword) {
     bytes.fill(0);
     throw invalid(`auth.password must have at most ${maxPassword} bytes (a TPM keeps no more)`);

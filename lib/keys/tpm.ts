@@ -58,7 +58,7 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
   const tcti = tctiOf(options);
   const encrypt = oneOf("encryption", options.encryption ?? "session", ["session", "none"]) === "session";
   const mode = oneOf("auth.mode", options.auth?.mode ?? "hmac", ["hmac", "plain"]);
-  const password = passwordBytes(options.auth?.password);
+  const password = passwordBytes(options.auth);
   try {
     const native = { ...(await locate(options)), tcti, password, passwordInClear: mode === "plain", encrypt };
     return await openDevice("tpm", timeout, (connection) => connection.openTpm(native, { timeout }));

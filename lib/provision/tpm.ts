@@ -73,7 +73,7 @@ export async function importTpmKey(
   let password: Buffer | undefined;
   let stored: Buffer | undefined;
   try {
-    password = passwordBytes(options.auth?.password);
+    password = passwordBytes(options.auth);
     stored = storable(key);
     const native = {
       tcti,

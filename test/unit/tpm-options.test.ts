@@ -21,6 +21,7 @@ describe("options of TPM keys", () => {
     [{ handle, encryption: "aes" }, "encryption must be"],
     [{ handle, auth: { password: "x", mode: "PLAIN" } }, "auth.mode must be"],
     [{ handle, auth: { password: 1234 } }, "auth.password must be"],
+    [{ handle, auth: { password: undefined } }, "auth.password must be"],
     [{ handle, auth: { password: "p".repeat(33) } }, "auth.password must have at most 32 bytes"],
   ])("openTpmKey(%j): %s", async (options, message) => {
     await expect(opening(options)).rejects.toMatchObject({
@@ -35,6 +36,8 @@ describe("options of TPM keys", () => {
     [{ output: "der" }, "output must be"],
     [{ handle: 0x81800000 }, "handle must be a persistent handle, 0x81000000..0x817fffff"],
     [{ output: "pem", auth: { password: Buffer.alloc(33, 1) } }, "auth.password must have at most 32 bytes"],
+    [{ handle, auth: { password: undefined } }, "auth.password must be"],
+    [{ handle, auth: "the password itself" }, "auth.password must be"],
     [{ output: "pem", timeout: Number.NaN }, "timeout must be"],
   ])("importTpmKey(%j): %s", async (options, message) => {
     await expect(importing(options)).rejects.toMatchObject({
