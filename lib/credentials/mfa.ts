@@ -28,9 +28,12 @@ export async function mfaCode(
   provider: MfaCodeProvider | undefined,
 ): Promise<string | undefined> {
   if (TokenCode !== undefined || SerialNumber === undefined) return TokenCode;
+  let code: unknown;
   try {
-    return await provider?.(SerialNumber);
+    code = await provider?.(SerialNumber);
   } catch (cause) {
     throw new CredentialsError("ERR_STS", "mfaCodeProvider gave no MFA code", { cause });
   }
+  if (typeof code !== "string") throw new CredentialsError("ERR_STS", "mfaCodeProvider gave no MFA code");
+  return code;
 }

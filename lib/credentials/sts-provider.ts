@@ -55,11 +55,10 @@ export function stsProvider(options: StsProviderOptions, call: StsCall): Tempora
   checkConfig(clientConfig, timeout);
   const identity = sdkIdentity(options);
   let client: STSClient | undefined;
-  onKeyClosed(key.closed, () => client?.destroy());
 
   async function load(signal: AbortSignal): Promise<TemporaryCredentials> {
     const sts = await import("@aws-sdk/client-sts");
-    client ??= new sts.STSClient({ ...clientConfig, ...identity });
+    client ??= endWithKey(new sts.STSClient({ ...clientConfig, ...identity }), clientConfig, key.closed);
     await checkRegion(client);
     return temporaryCredentials(call.action, await call.send(sts, client, signal));
   }
@@ -78,6 +77,24 @@ export function stsProvider(options: StsProviderOptions, call: StsCall): Tempora
     },
     now: Date.now,
   });
+}
+
+/** Clients that were dropped with their provider need not be ended any more. */
+const dropped = new FinalizationRegistry<() => void>((forget) => forget());
+
+/** Ends the client's connections when the key is closed, without keeping the client; a handler of the caller's is left alone. */
+function endWithKey(
+  client: STSClient,
+  config: StsClientConfig,
+  keyClosed: AbortSignal | undefined,
+): STSClient {
+  if (config.requestHandler && "handle" in config.requestHandler) return client;
+  const weak = new WeakRef(client);
+  dropped.register(
+    client,
+    onKeyClosed(keyClosed, () => weak.deref()?.destroy()),
+  );
+  return client;
 }
 
 function checkConfig(clientConfig: object, timeout: number): void {

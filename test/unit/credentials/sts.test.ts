@@ -3,7 +3,7 @@ import { inspect, promisify } from "node:util";
 import { type FromAssumeRoleOptions, fromAssumeRole } from "../../../lib/credentials/from-assume-role.js";
 import { fromSessionToken } from "../../../lib/credentials/from-session-token.js";
 import type { Received } from "../../support/http.js";
-import { freePort } from "../../support/process.js";
+import { freePorts } from "../../support/ports.js";
 import {
   accessKeyId,
   credentialsXml,
@@ -63,6 +63,17 @@ test("fromSessionToken asks for the MFA code of each call", async () => {
   expect(sts.requests.map((request) => parameters(request).TokenCode)).toEqual(["111111", "222222"]);
 });
 
+test("an MFA code that is none is not sent", async () => {
+  const sts = await stsThat(() => credentialsXml("AssumeRole"));
+  const params = { RoleArn, SerialNumber: "arn:mfa" };
+  const mfaCodeProvider = async (): Promise<string> => undefined as unknown as string;
+  await expect(fromAssumeRole(sts.options({ params, mfaCodeProvider }))()).rejects.toMatchObject({
+    code: "ERR_STS",
+    message: "mfaCodeProvider gave no MFA code",
+  });
+  expect(sts.requests).toEqual([]);
+});
+
 test.each([
   [403, "AccessDenied", "ERR_STS_DENIED", false],
   [403, "SignatureDoesNotMatch", "ERR_STS_KEY_REJECTED", false],
@@ -110,7 +121,7 @@ test("a server that never answers, a device that hangs and an MFA code that neve
 
 // In a process of its own: under jest the SDK does not know the network's errors for errors.
 test("nobody there", async () => {
-  const endpoint = `http://127.0.0.1:${await freePort()}`;
+  const endpoint = `http://127.0.0.1:${await freePorts(1)}`;
   const script = `
     const { fromAssumeRole } = require("./lib/credentials/from-assume-role.ts");
     const { insecureMemoryKey } = require("./lib/keys/memory.ts");
