@@ -1,9 +1,9 @@
 /** What every error of this package carries besides its message. */
 export interface AwsHmacErrorOptions {
   /** The error that led to this one. */
-  cause?: unknown;
+  cause?: unknown | undefined;
   /** True when the same call may succeed later without any change. */
-  retryable?: boolean;
+  retryable?: boolean | undefined;
 }
 
 /**

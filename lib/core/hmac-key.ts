@@ -1,7 +1,7 @@
 /** Options of one MAC. */
 export interface MacOptions {
   /** Aborting rejects the call with the signal's reason: a waiting call is dropped, the answer of a running one discarded. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -12,7 +12,7 @@ export interface HmacKey extends AsyncDisposable {
   /** Which kind of device holds the key: `tpm`, `pkcs11`, `memory`, … */
   readonly backend: string;
   /** Aborted when `close()` is called: caches wipe on it, later signatures reject with `ERR_CLOSED`. */
-  readonly closed?: AbortSignal;
+  readonly closed?: AbortSignal | undefined;
   /**
    * HMAC-SHA256 of `message` (any length): 32 bytes in a new array, which the caller may wipe. Rejects with a coded
    * error; never blocks the event loop.

@@ -10,7 +10,7 @@ export interface FromAssumeRoleOptions extends StsProviderOptions {
   /** STS AssumeRole's input; `RoleSessionName` is made up unless given. */
   params: Omit<AssumeRoleCommandInput, "RoleArn" | "RoleSessionName"> & {
     RoleArn: string;
-    RoleSessionName?: string;
+    RoleSessionName?: string | undefined;
   };
 }
 

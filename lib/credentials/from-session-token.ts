@@ -6,7 +6,7 @@ import { type StsProviderOptions, stsProvider } from "./sts-provider.js";
 /** What {@link fromSessionToken} takes. */
 export interface FromSessionTokenOptions extends StsProviderOptions {
   /** STS GetSessionToken's input. */
-  params?: GetSessionTokenCommandInput;
+  params?: GetSessionTokenCommandInput | undefined;
 }
 
 /**

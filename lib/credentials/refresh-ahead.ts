@@ -12,7 +12,7 @@ export interface TemporaryCredentials extends AwsCredentialIdentity {
  * although the old are still good.
  */
 export type TemporaryCredentialsProvider = (options?: {
-  forceRefresh?: boolean;
+  forceRefresh?: boolean | undefined;
 }) => Promise<TemporaryCredentials>;
 
 /** What {@link refreshAhead} needs. */

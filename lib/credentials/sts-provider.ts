@@ -25,14 +25,14 @@ const identityFields = [
 /** What all providers of temporary credentials take. */
 export interface StsProviderOptions extends SdkIdentityOptions {
   /** Asked before each call where `params.SerialNumber` names an MFA device. Its time counts into `timeout`. */
-  mfaCodeProvider?: MfaCodeProvider;
+  mfaCodeProvider?: MfaCodeProvider | undefined;
   /**
    * For the STS client: `region` (else `AWS_REGION`, the profile or the instance's), `endpoint`, `requestHandler`, …;
    * a refresh that fails while the last credentials are good is told to `logger.warn`.
    */
-  clientConfig?: StsClientConfig;
+  clientConfig?: StsClientConfig | undefined;
   /** Milliseconds for a whole refresh: device, MFA code, retries and all. 30,000 unless given. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** One STS call: how it is made, and what it answers. */

@@ -8,13 +8,13 @@ export interface Pkcs11Token {
    * Path of the PKCS#11 module, e.g. `/usr/lib/softhsm/libsofthsm2.so`; without it the modules that p11-kit is
    * configured with are searched. Its code runs in this process: never take it from untrusted input.
    */
-  module?: string;
+  module?: string | undefined;
   /** The token's label, without its padding. */
-  tokenLabel?: string;
+  tokenLabel?: string | undefined;
   /** The token's serial number, without its padding. */
-  serial?: string;
+  serial?: string | undefined;
   /** The number of the slot that holds the token (CK_SLOT_ID). */
-  slotId?: number;
+  slotId?: number | undefined;
 }
 
 /** The user PIN: as it is, or a function that is asked for it once. */

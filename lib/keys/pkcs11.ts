@@ -8,16 +8,16 @@ import { keyId, type Pin, type Pkcs11Token, pinBytes, text, tokenQuery } from ".
 /** Which key in a PKCS#11 token, and how to get at it. At least one of `label` and `id` is needed. */
 export interface Pkcs11KeyOptions extends Pkcs11Token {
   /** The key's CKA_LABEL. */
-  label?: string;
+  label?: string | undefined;
   /** The key's CKA_ID, as bytes. */
-  id?: Uint8Array;
+  id?: Uint8Array | undefined;
   /**
    * The user PIN (CKU_USER), as bytes or a string, or a function that is asked once. It is needed for private keys.
    * Where this process is logged in to the token already, PKCS#11 does not check it again.
    */
-  pin?: Pin;
+  pin?: Pin | undefined;
   /** Milliseconds that opening, one MAC or closing may take; 30 000 by default. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /**

@@ -6,7 +6,7 @@ export interface TpmDevice {
    * The TSS TCTI string; `device:/dev/tpmrm0`, the kernel's resource manager, by default. Others: `swtpm:host=…,port=…`,
    * `mssim:…`. A name that tss2 does not know is loaded as a library: never take it from untrusted input.
    */
-  tcti?: string;
+  tcti?: string | undefined;
 }
 
 const defaultTcti = "device:/dev/tpmrm0";

@@ -13,26 +13,26 @@ export interface TpmAuth {
   /** The key's password: at most 32 bytes (a string as UTF-8). */
   password: Secret;
   /** `hmac` (default) proves the password without sending it; `plain` sends it, which saves an HMAC session. */
-  mode?: "hmac" | "plain";
+  mode?: "hmac" | "plain" | undefined;
 }
 
 /** Which key in a TPM, and how to use it. Exactly one of `handle`, `pem` and `pemFile` is needed. */
 export interface TpmKeyOptions extends TpmDevice {
   /** The key's persistent handle, 0x81000000..0x81FFFFFF. */
-  handle?: number;
+  handle?: number | undefined;
   /** A TPM key file's text: `-----BEGIN TSS2 PRIVATE KEY-----`, as `importTpmKey` and tpm2-tools write it. */
-  pem?: string;
+  pem?: string | undefined;
   /** Path of such a file. */
-  pemFile?: string;
+  pemFile?: string | undefined;
   /** Needed for a key that has a password. */
-  auth?: TpmAuth;
+  auth?: TpmAuth | undefined;
   /**
    * `session` (default): messages and MACs cross the bus encrypted (AES-128-CFB, in a salted session). `none`: in
    * clear, which is several times faster; whoever reads the bus then learns each day's SigV4 key.
    */
-  encryption?: "session" | "none";
+  encryption?: "session" | "none" | undefined;
   /** Milliseconds that opening, one MAC or closing may take; 30 000 by default. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /**

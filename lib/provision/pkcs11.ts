@@ -11,11 +11,11 @@ export interface Pkcs11ImportOptions extends Pkcs11Token {
   /** The new key's CKA_LABEL. */
   label: string;
   /** The new key's CKA_ID; 16 random bytes by default. */
-  id?: Uint8Array;
+  id?: Uint8Array | undefined;
   /** The user PIN (CKU_USER), as bytes or a string, or a function that is asked once. */
   pin: Pin;
   /** Milliseconds that the import may take; 30 000 by default. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** The new key: `openPkcs11Key({ ...imported, pin })` opens it. */

@@ -12,22 +12,22 @@ import { makeProbe } from "./probe.js";
 /** The TPM that takes a new key, and how the key is protected. */
 export interface TpmImportBase extends TpmDevice {
   /** The new key's password, at most 32 bytes. Wrong guesses of it count towards the TPM's lockout. */
-  auth?: Pick<TpmAuth, "password">;
+  auth?: Pick<TpmAuth, "password"> | undefined;
   /** Milliseconds that the import may take; 30 000 by default. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** Makes the new key persistent in the TPM. */
 export interface TpmImportToHandle extends TpmImportBase {
   /** A free persistent handle of the owner's range, 0x81000000..0x817FFFFF. */
   handle: number;
-  output?: never;
+  output?: undefined;
 }
 
 /** Gives the new key out as a file that this TPM alone can load. */
 export interface TpmImportToPem extends TpmImportBase {
   output: "pem";
-  handle?: never;
+  handle?: undefined;
 }
 
 /** A key that is persistent in the TPM: `openTpmKey({ handle })` opens it. */

@@ -20,7 +20,7 @@ export interface CanonicalInput {
 /**
  * Brings a request into the form that is both signed and sent: an upper-case method, lower-case headers each once (the
  * values of repeated ones joined with "," in order), `host` present, no null in the query, the path percent-encoded when
- * the service takes it as it comes.
+ * the service takes it as it comes. A path that is normalised must come percent-encoded, as it is sent.
  *
  * @throws SigningError `ERR_SIGN_INPUT` for anything that would be signed otherwise than it is sent
  */

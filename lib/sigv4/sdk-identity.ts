@@ -11,7 +11,7 @@ export interface SdkIdentityOptions {
   /** The access key id that belongs to the secret, e.g. `AKIA…`. */
   accessKeyId: string;
   /** What may stay in memory between signatures; `"day"` by default. */
-  keyCache?: KeyCacheMode;
+  keyCache?: KeyCacheMode | undefined;
 }
 
 /** Two settings of one AWS SDK v3 client that belong together. */

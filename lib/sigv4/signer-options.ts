@@ -9,26 +9,26 @@ export interface HmacSignerOptions {
   /** The access key id that belongs to the secret, e.g. `AKIA…`. */
   accessKeyId: string;
   /** Sent and signed where the credentials are temporary. */
-  sessionToken?: string;
+  sessionToken?: string | undefined;
   /** E.g. `eu-central-1`. */
   region: string | Provider<string>;
   /** The service's signing name, e.g. `s3`, `sts`, `execute-api`. */
   service: string;
   /** What may stay in memory between signatures; `"day"` by default. */
-  keyCache?: KeyCacheMode;
+  keyCache?: KeyCacheMode | undefined;
   /** Normalise the path and encode it once more; by default true except for the S3 family. */
-  uriEscapePath?: boolean;
+  uriEscapePath?: boolean | undefined;
   /** Send the payload's hash in x-amz-content-sha256; by default true for the S3 family only. */
-  applyChecksum?: boolean;
+  applyChecksum?: boolean | undefined;
 }
 
 export interface PresignUrlOptions {
   /** `GET` by default. */
-  method?: string;
+  method?: string | undefined;
   /** Seconds, 1 to 604800; 3600 by default. */
-  expiresIn?: number;
+  expiresIn?: number | undefined;
   /** Now by default. A number is seconds since 1970. */
-  signingDate?: DateInput;
+  signingDate?: DateInput | undefined;
   /** Headers that will be sent with the URL. They are signed; x-amz-… ones move into the query. */
-  headers?: SignableRequest["headers"];
+  headers?: SignableRequest["headers"] | undefined;
 }

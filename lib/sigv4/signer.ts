@@ -27,6 +27,9 @@ import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
 import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
 
+/** Seconds. */
+const defaultExpiry = 3600;
+
 /**
  * Signs AWS Signature Version 4 with an {@link MacSource | HmacKey}: requests, presigned requests, strings and events, in
  * the shapes and with the option names of @smithy/signature-v4.
@@ -126,7 +129,7 @@ export class HmacSigner
    * 3600 by default. For the S3 family the payload is not signed unless x-amz-content-sha256 is given.
    */
   async presign(input: SignableRequest, options: RequestPresigningArguments = {}): Promise<HttpRequest> {
-    const checked = { ...this.#check(options), expiresIn: expiresIn(options.expiresIn ?? 3600) };
+    const checked = { ...this.#check(options), expiresIn: expiresIn(options.expiresIn ?? defaultExpiry) };
     const { request, path } = canonicalInput(input, this.#uriEscapePath);
     if (!this.#isS3) checkBody(request);
     const presigned = this.#isS3
@@ -138,8 +141,9 @@ export class HmacSigner
 
   /** The presigned URL. `url` may have a query; its fragment is dropped. */
   async presignUrl(url: string | URL, options: PresignUrlOptions = {}): Promise<string> {
-    const { method = "GET", headers = {}, ...presigning } = options;
-    return urlOfRequest(await this.presign(requestOfUrl(url, method, headers), presigning));
+    const { method = "GET", headers = {}, expiresIn = defaultExpiry, signingDate = this.#now() } = options;
+    const request = requestOfUrl(url, method, headers);
+    return urlOfRequest(await this.presign(request, { ...options, expiresIn, signingDate }));
   }
 
   /** Wipes the derived keys it holds and leaves the key open; later calls reject with `ERR_CLOSED`. Idempotent. */
@@ -156,7 +160,11 @@ export class HmacSigner
   #check<T extends SigningArguments>(options: T): T & { signingDate: Date } {
     if (this.#closed) throw new SigningError("ERR_CLOSED", "the signer is closed");
     if (options.signingRegion !== undefined) checkRegion(options.signingRegion);
-    return { ...options, signingDate: signingDate(options.signingDate ?? new Date(this.#clock.now())) };
+    return { ...options, signingDate: signingDate(options.signingDate ?? this.#now()) };
+  }
+
+  #now(): Date {
+    return new Date(this.#clock.now());
   }
 
   async #signingRegion(): Promise<string> {
