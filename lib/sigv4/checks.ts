@@ -1,16 +1,27 @@
 import type { DateInput } from "@smithy/types";
-import { SigningError } from "../core/errors.js";
+import { type ErrorCode, SigningError } from "../core/errors.js";
 
 const longestExpiry = 7 * 24 * 60 * 60;
 
+/** What can stand between the slashes of a credential: an access key id, a region or a service. */
+function checkName(code: ErrorCode, option: string, name: unknown): void {
+  if (typeof name === "string" && /^[!-~]+$/.test(name) && !/[/,]/.test(name)) return;
+  throw new SigningError(code, `${option} must be printable ASCII without white space, "/" and ","`);
+}
+
 /** @throws SigningError `ERR_INVALID_ARGUMENT` */
 export function checkAccessKeyId(accessKeyId: unknown): void {
-  if (typeof accessKeyId !== "string" || !/^[!-~]+$/.test(accessKeyId) || /[/,]/.test(accessKeyId)) {
-    throw new SigningError(
-      "ERR_INVALID_ARGUMENT",
-      'accessKeyId must be printable ASCII without white space, "/" and ","',
-    );
-  }
+  checkName("ERR_INVALID_ARGUMENT", "accessKeyId", accessKeyId);
+}
+
+/** @throws SigningError `ERR_INVALID_ARGUMENT` */
+export function checkService(service: unknown): void {
+  checkName("ERR_INVALID_ARGUMENT", "service, the service's signing name such as s3,", service);
+}
+
+/** @throws SigningError `ERR_SIGN_INPUT` */
+export function checkSigningService(service: unknown): void {
+  checkName("ERR_SIGN_INPUT", "signingService", service);
 }
 
 /** @throws SigningError `ERR_SIGN_INPUT` for a string that has no UTF-8 form: half of a surrogate pair */
@@ -18,7 +29,7 @@ export function checkWellFormed(what: string, text: string): void {
   if (/\p{Surrogate}/u.test(text)) throw new SigningError("ERR_SIGN_INPUT", `${what} has a lone surrogate`);
 }
 
-/** @throws SigningError `ERR_REGION_MISSING`, `ERR_SIGV4A_UNSUPPORTED` */
+/** @throws SigningError `ERR_REGION_MISSING`, `ERR_SIGV4A_UNSUPPORTED`, `ERR_SIGN_INPUT` */
 export function checkRegion(region: unknown): string {
   if (region === "*") {
     throw new SigningError(
@@ -32,6 +43,7 @@ export function checkRegion(region: unknown): string {
       "region must be a string such as eu-central-1, or a function giving one",
     );
   }
+  checkName("ERR_SIGN_INPUT", "region", region);
   return region;
 }
 

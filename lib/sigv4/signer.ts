@@ -19,7 +19,15 @@ import type {
 } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
 import { canonicalInput, checkBody, checkSendable, type SignableRequest } from "./canonical-input.js";
-import { checkAccessKeyId, checkRegion, checkWellFormed, expiresIn, signingDate } from "./checks.js";
+import {
+  checkAccessKeyId,
+  checkRegion,
+  checkService,
+  checkSigningService,
+  checkWellFormed,
+  expiresIn,
+  signingDate,
+} from "./checks.js";
 import { type Clock, systemClock } from "./clock.js";
 import { KeyCache } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
@@ -59,12 +67,7 @@ export class HmacSigner
     if (sessionToken !== undefined && typeof sessionToken !== "string") {
       throw new SigningError("ERR_INVALID_ARGUMENT", "sessionToken must be a string");
     }
-    if (typeof service !== "string" || service === "") {
-      throw new SigningError(
-        "ERR_INVALID_ARGUMENT",
-        "service must be the service's signing name, such as s3",
-      );
-    }
+    checkService(service);
     this.#keys = new KeyCache(key, keyCache, clock);
     this.#clock = clock;
     this.#region = region;
@@ -160,6 +163,7 @@ export class HmacSigner
   #check<T extends SigningArguments>(options: T): T & { signingDate: Date } {
     if (this.#closed) throw new SigningError("ERR_CLOSED", "the signer is closed");
     if (options.signingRegion !== undefined) checkRegion(options.signingRegion);
+    if (options.signingService !== undefined) checkSigningService(options.signingService);
     return { ...options, signingDate: signingDate(options.signingDate ?? this.#now()) };
   }
 

@@ -111,6 +111,9 @@ describe("options that are refused", () => {
     await expect(openSigner({ region: "*" }).sign(request)).rejects.toEqual(
       refusal("ERR_SIGV4A_UNSUPPORTED"),
     );
+    for (const region of ["eu-central-1\n", "eu/central", "eu central"]) {
+      await expect(openSigner({ region }).sign(request)).rejects.toEqual(refusal("ERR_SIGN_INPUT"));
+    }
     const anywhere = { signingRegion: "*" };
     await expect(openSigner().sign(request, anywhere)).rejects.toEqual(refusal("ERR_SIGV4A_UNSUPPORTED"));
     await expect(openSigner().presign(request, anywhere)).rejects.toEqual(refusal("ERR_SIGV4A_UNSUPPORTED"));
@@ -118,10 +121,20 @@ describe("options that are refused", () => {
     expect((await fromProvider.sign(request, { signingDate })).headers.authorization).toBe(await judge({}));
   });
 
+  test("a service of nothing, for which smithy signs another than it writes", async () => {
+    for (const signingService of ["", "s3/x"]) {
+      await expect(openSigner().sign(request, { signingService })).rejects.toEqual(refusal("ERR_SIGN_INPUT"));
+      await expect(openSigner().presign(request, { signingService })).rejects.toEqual(
+        refusal("ERR_SIGN_INPUT"),
+      );
+    }
+  });
+
   test.each<[string, Partial<HmacSignerOptions>]>([
     ["accessKeyId", { accessKeyId: "a/b" }],
     ["sessionToken", { sessionToken: wrong(5) }],
     ["service", { service: "" }],
+    ["service", { service: "s3/x" }],
     ["key", { key: wrong({}) }],
     ["keyCache", { keyCache: wrong("week") }],
   ])("option %s", (_, options) => {
