@@ -1,5 +1,6 @@
 import type { Credentials, STSClient, STSClientConfig } from "@aws-sdk/client-sts";
 import { AwsHmacError, CredentialsError } from "../core/errors.js";
+import { checkTimeout } from "../core/validate.js";
 import { onKeyClosed } from "../sigv4/key-closing.js";
 import { type SdkIdentityOptions, sdkIdentity } from "../sigv4/sdk-identity.js";
 import { withDeadline } from "./deadline.js";
@@ -51,8 +52,9 @@ export interface StsAnswer {
 
 /** A provider of what `call` answers: one call at a time, refreshed ahead, each within its deadline. */
 export function stsProvider(options: StsProviderOptions, call: StsCall): TemporaryCredentialsProvider {
-  const { key, clientConfig = {}, timeout = 30_000 } = options;
-  checkConfig(clientConfig, timeout);
+  const { key, clientConfig = {} } = options;
+  const timeout = checkTimeout(options.timeout);
+  checkConfig(clientConfig);
   const identity = sdkIdentity(options);
   let client: STSClient | undefined;
 
@@ -97,16 +99,13 @@ function endWithKey(
   return client;
 }
 
-function checkConfig(clientConfig: object, timeout: number): void {
+function checkConfig(clientConfig: object): void {
   const field = identityFields.find((name) => name in clientConfig);
   if (field)
     throw new AwsHmacError(
       "ERR_INVALID_ARGUMENT",
       `clientConfig.${field}: the key itself signs the STS calls`,
     );
-  if (!Number.isInteger(timeout) || timeout < 1 || timeout > 0x7fffffff) {
-    throw new AwsHmacError("ERR_INVALID_ARGUMENT", "timeout must be 1..2147483647 milliseconds");
-  }
 }
 
 async function checkRegion(client: STSClient): Promise<void> {

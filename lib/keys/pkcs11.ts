@@ -28,7 +28,7 @@ export interface Pkcs11KeyOptions extends Pkcs11Token {
  * a restart of the HSM, is opened once more before a MAC rejects; the PIN is kept for that, outside of V8's heap, and
  * wiped on `close()`. A PIN that the token refused is not sent again by this process, since that could lock the token.
  *
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`
  * @throws Pkcs11Error `ERR_MODULE_NOT_FOUND`, `ERR_MODULE_FAILED`, `ERR_TOKEN_NOT_FOUND`, `ERR_TOKEN_AMBIGUOUS`,
  *   `ERR_KEY_NOT_FOUND`, `ERR_KEY_AMBIGUOUS`, `ERR_KEY_UNSUITABLE`, `ERR_PIN_REQUIRED`, `ERR_PIN_INCORRECT`,
  *   `ERR_PIN_LOCKED`, `ERR_PKCS11_DEVICE`, `ERR_PKCS11`

@@ -44,7 +44,7 @@ export interface TpmKeyOptions extends TpmDevice {
  * wiped on `close()`. A wrong password shows at the first MAC. This key never sends it again, since the TPM counts it
  * and locks: open the key anew with the right one.
  *
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PEM_INVALID`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`;
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PEM_INVALID`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`;
  *   `ERR_KEY_NOT_FOUND` (also of a `pemFile` that cannot be read), `ERR_KEY_UNSUITABLE`, `ERR_TPM_POLICY` of a key
  *   that wants a policy
  * @throws TpmError `ERR_TPM_DEVICE_NOT_FOUND`, `ERR_TPM_DEVICE_PERMISSION`, `ERR_TPM_DEVICE_BUSY`,

@@ -33,7 +33,7 @@ export interface ImportedPkcs11Key extends Pkcs11Token {
  * it gives the right MAC; a key that fails is destroyed again. After `ERR_TIMEOUT` a slow token may still have made it.
  *
  * @param secretAccessKey its bytes, without the "AWS4" prefix; the array is not changed, and all copies are wiped
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`
  * @throws Pkcs11Error `ERR_KEY_EXISTS` where the token has a secret key with this label and id, `ERR_KEY_READABLE`,
  *   `ERR_IMPORT_VERIFY`, and what `openPkcs11Key` throws for module, token and PIN
  */

@@ -50,7 +50,7 @@ export interface ImportedTpmPem {
  * still have made the key persistent.
  *
  * @param secretAccessKey its bytes, without the "AWS4" prefix; the array is not changed, and all copies are wiped
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`
  * @throws TpmError `ERR_TPM_HANDLE_IN_USE`, `ERR_IMPORT_VERIFY`, `ERR_TPM_AUTH` where the owner hierarchy has a
  *   password, and what `openTpmKey` throws for the TPM
  */
