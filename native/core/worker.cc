@@ -227,7 +227,9 @@ bool Worker::StopAll(std::chrono::milliseconds bound) {
     state->muted = true;
     state->Stop();
   }
-  return std::ranges::all_of(live, [&](const auto& state) { return state->AwaitStop(bound); });
+  // Each gets its time: a device that hangs must not keep the others from being released.
+  std::erase_if(live, [&](const auto& state) { return state->AwaitStop(bound); });
+  return live.empty();
 }
 
 }  // namespace aws_hmac

@@ -188,6 +188,30 @@ TEST(Worker, StopAllIsBoundedWhenADeviceHangs) {
   EXPECT_TRUE(hung.AwaitStop(seconds(10)));
 }
 
+TEST(Worker, StopAllLetsTheOthersReleaseTheirDevicesThoughOneHangs) {
+  std::latch started(2);
+  std::latch go(1);
+  std::promise<void> released;
+  Worker hung([] {});
+  hung.Submit(MakeJob(1, [&](auto&) {
+    started.count_down();
+    go.wait();
+  }));
+  Worker idle([] {});
+  idle.Submit(MakeJob(1, [&](auto& device) {
+    device = std::make_unique<NullDevice>(&released);
+    started.count_down();
+  }));
+  started.wait();
+  hung.Stop();
+  EXPECT_FALSE(hung.AwaitStop(seconds(1)));  // given up, as close() does after its timeout
+  EXPECT_FALSE(Worker::StopAll(seconds(1)));
+  EXPECT_TRUE(idle.finished());
+  EXPECT_EQ(released.get_future().wait_for(seconds(0)), std::future_status::ready);
+  go.count_down();
+  EXPECT_TRUE(hung.AwaitStop(seconds(10)));
+}
+
 TEST(ExitGuard, EndsTheProcessWithItsExitCodeThoughADeviceHangs) {
   const pid_t child = fork();
   ASSERT_GE(child, 0);
