@@ -13,11 +13,25 @@ bool IsPersistent(ESYS_CONTEXT& esys, ESYS_TR object) noexcept {
          handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
 }
 
+// ESYS keeps the password that a session proved last beside the session's key, and frees it unwiped: let it
+// prove another. The TPM refuses the command for its handle, before it looks at any password.
+void OverwritePassword(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
+  TPM2B_AUTH filler{kMaxPassword, {}};
+  std::ranges::fill(filler.buffer, 0xff);  // ESYS strips zeros
+  const TPM2B_MAX_BUFFER nothing{};
+  TPM2B_DIGEST* none = nullptr;
+  Esys_TR_SetAuth(&esys, ESYS_TR_RH_NULL, &filler);
+  Esys_HMAC(&esys, ESYS_TR_RH_NULL, session, ESYS_TR_NONE, ESYS_TR_NONE, &nothing, TPM2_ALG_SHA256, &none);
+}
+
 }  // namespace
 
 // Nobody can be told of a failure here, and nothing is lost by it: the TPM was reset, or the connection is
 // gone and the resource manager flushes what was ours.
-void SessionTraits::Release(ESYS_CONTEXT& esys, Value session) noexcept { Esys_FlushContext(&esys, session); }
+void SessionTraits::Release(ESYS_CONTEXT& esys, Value session) noexcept {
+  OverwritePassword(esys, session);
+  Esys_FlushContext(&esys, session);
+}
 
 void ObjectTraits::Release(ESYS_CONTEXT& esys, Value object) noexcept {
   constexpr TPM2B_AUTH kNothing{};

@@ -269,9 +269,10 @@ size_t OtherCopies(std::string_view bytes) {
   return copies;
 }
 
-TEST_F(Tpm, TheSecretDoesNotStayInMemory) {
+TEST_F(Tpm, NeitherSecretNorPasswordStaysInMemory) {
   std::string secret;  // made at run time, so that no constant of the program has it
   for (size_t i = 0; i < 48; i++) secret += static_cast<char>('!' + (i * 37 + 11) % 90);
+  const std::string password = secret.substr(20, 20);
   {
     const SecretBytes copy(AsBytes(secret));
     EXPECT_EQ(OtherCopies(secret), 1u) << "the search itself must work";
@@ -279,10 +280,11 @@ TEST_F(Tpm, TheSecretDoesNotStayInMemory) {
   const Bytes message = Message(8);
   const Bytes wrong(32, 0);
   const Failure failure = FailureOf([&] {
-    ImportKey({tcti_, SecretBytes(AsBytes(secret)), {}, {}}, {message, wrong});
+    ImportKey({tcti_, SecretBytes(AsBytes(secret)), SecretBytes(AsBytes(password)), {}}, {message, wrong});
   });
   EXPECT_STREQ(failure.code, "ERR_IMPORT_VERIFY");
   EXPECT_EQ(OtherCopies(secret), 0u);
+  EXPECT_EQ(OtherCopies(password), 1u) << "only the part of our own secret";
 }
 
 }  // namespace
