@@ -21,7 +21,7 @@ export interface CallOptions extends MacOptions {
 
 /** A device connection: every call bounded in time, abortable, and rejecting with this package's errors. */
 export class Connection {
-  readonly #native: NativeConnection = new (addon().Connection)();
+  readonly #native = start();
   #lastId = 0;
   #closing: Promise<void> | undefined;
 
@@ -85,6 +85,15 @@ export class Connection {
       clearTimeout(timer);
       signal?.removeEventListener("abort", cancel);
     }
+  }
+}
+
+function start(): NativeConnection {
+  const { Connection } = addon();
+  try {
+    return new Connection();
+  } catch (error) {
+    throw toAwsHmacError(error); // the system has no more threads
   }
 }
 

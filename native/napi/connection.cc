@@ -32,6 +32,14 @@ Napi::Error ToError(Napi::Env env, const Failure& failure) {
   return error;
 }
 
+Worker StartWorker(Napi::Env env, std::shared_ptr<Notifier> notifier) {
+  try {
+    return Worker([notifier = std::move(notifier)] { notifier->Notify(); });
+  } catch (const Failure& failure) {
+    throw ToError(env, failure);
+  }
+}
+
 }  // namespace
 
 Napi::Function Connection::Define(Napi::Env env) {
@@ -48,7 +56,7 @@ Napi::Function Connection::Define(Napi::Env env) {
 Connection::Connection(const Napi::CallbackInfo& info)
     : ObjectWrap(info),
       environment_(Environment::Of(info.Env())),
-      worker_([notifier = environment_->notifier()] { notifier->Notify(); }) {
+      worker_(StartWorker(info.Env(), environment_->notifier())) {
   environment_->Add(*this);
 }
 
