@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { judgedUrlSignature } from "../support/captured-requests.js";
+import { freePorts } from "../support/ports.js";
 import { temporaryFolder } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
-import { freePortPair } from "../support/swtpm.js";
 
 const root = path.join(__dirname, "..", "..");
 const readme = readFileSync(path.join(root, "README.md"), "utf8");
@@ -55,7 +55,7 @@ describe("who follows the README gets a right signature", () => {
 
   describeWith(["swtpm"], "TPM", () => {
     test("as written, but for the ports and folders", async () => {
-      const port = await freePortPair();
+      const port = await freePorts(2);
       const output = await follow("With a TPM 2.0", (text) => {
         const own = text
           .replaceAll("/tmp/my-tpm", path.join(folder, "tpm"))

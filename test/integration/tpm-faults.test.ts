@@ -1,12 +1,10 @@
-import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
 import path from "node:path";
 import { openTpmKey } from "../../lib/keys/tpm.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
+import { startHungTpm } from "../support/hung-tpm.js";
 import { temporaryFolder } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
-import { freePortPair } from "../support/swtpm.js";
 import { day, expected, handle, macOf, password, secret, tpmSuite } from "../support/tpm-suite.js";
 
 describeWith(["swtpm", "tpm2-tools"], "a TPM that is reset", () => {
@@ -75,21 +73,15 @@ describe("a TPM that cannot be reached", () => {
   });
 
   test("one that never answers is given up after the timeout", async () => {
-    const sockets: Socket[] = [];
-    const port = await freePortPair();
-    const silent = [port, port + 1].map((number) =>
-      createServer((socket) => sockets.push(socket)).listen(number, "127.0.0.1"),
-    );
+    const hung = await startHungTpm();
     try {
-      await Promise.all(silent.map((server) => once(server, "listening")));
       const started = performance.now();
-      await expect(
-        openTpmKey({ tcti: `swtpm:host=127.0.0.1,port=${port}`, handle, timeout: 300 }),
-      ).rejects.toMatchObject({ code: "ERR_TIMEOUT", retryable: true });
+      await expect(openTpmKey({ tcti: hung.tcti, handle, timeout: 300 })).rejects.toMatchObject({
+        ...{ code: "ERR_TIMEOUT", retryable: true },
+      });
       expect(performance.now() - started).toBeLessThan(5_000);
     } finally {
-      for (const socket of sockets) socket.destroy();
-      await Promise.all(silent.map((server) => new Promise((resolve) => server.close(resolve))));
+      await hung.stop();
     }
   });
 });

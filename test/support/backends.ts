@@ -18,8 +18,8 @@ export interface Device {
   open(): Promise<HmacKey>;
   /** What test/lifecycle/child.cjs needs to open the key. */
   child: object;
-  /** What programs have left in the device: transient objects and sessions; [] is as it should be. */
-  leftovers(): Promise<string[]>;
+  /** Where a device outlives the programs: the objects and sessions that they left in it; [] is as it should be. */
+  leftovers?(): Promise<string[]>;
   stop(): Promise<void>;
 }
 
@@ -36,7 +36,6 @@ const memory: Backend = {
   start: async (secret = secretAccessKey) => ({
     open: async () => insecureMemoryKey(secret),
     child: {},
-    leftovers: async () => [],
     stop: async () => undefined,
   }),
 };
@@ -70,7 +69,6 @@ const pkcs11: Backend = {
     return {
       open: () => openPkcs11Key({ ...options, label, id }),
       child: { pkcs11: { ...options, label } },
-      leftovers: async () => [],
       stop: async () => remove(),
     };
   },

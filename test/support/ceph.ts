@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { cephConf } from "./ceph-conf.js";
-import { listens, runTool, type Server, startProcess, until, which } from "./process.js";
+import { listens } from "./ports.js";
+import { runTool, type Server, startProcess, until, which } from "./process.js";
 
 const bound = 60_000;
 

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { freePortPair } from "./swtpm.js";
+import { close, freePorts, listen } from "./ports.js";
 
 /** A TPM that takes every command and never answers, as broken hardware does. */
 export interface HungTpm {
@@ -19,7 +19,7 @@ export async function startHungTpm(): Promise<HungTpm> {
       socket.on("error", () => sockets.delete(socket));
       socket.on("data", () => onCommand());
     });
-  const port = await freePortPair();
+  const port = await freePorts(2);
   const servers = await Promise.all([port, port + 1].map((one) => listen(serve(), one)));
   return {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
@@ -29,14 +29,7 @@ export async function startHungTpm(): Promise<HungTpm> {
       }),
     async stop() {
       for (const socket of sockets) socket.destroy();
-      await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+      await Promise.all(servers.map(close));
     },
   };
-}
-
-function listen(server: Server, port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => resolve(server));
-  });
 }

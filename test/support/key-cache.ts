@@ -1,5 +1,6 @@
+import { insecureMemoryKey } from "../../lib/keys/memory.js";
 import { KeyCache, type KeyCacheMode } from "../../lib/sigv4/key-cache.js";
-import { type CountingKey, countingKey } from "./counting-key.js";
+import { type CountedKey, counted } from "./counted.js";
 import { plainSignature } from "./derived-keys.js";
 import { ManualClock } from "./manual-clock.js";
 
@@ -16,8 +17,8 @@ export async function sign(cache: KeyCache, change: Partial<typeof scope> = {}):
 /** A cache of a counting key, at noon. */
 export function openCache(
   mode?: KeyCacheMode,
-  key = countingKey(secret),
-): { key: CountingKey; cache: KeyCache; clock: ManualClock } {
+  key = counted(insecureMemoryKey(secret)),
+): { key: CountedKey; cache: KeyCache; clock: ManualClock } {
   const clock = new ManualClock("2026-11-23T12:00:00Z");
   return { key, clock, cache: new KeyCache(key, mode, clock) };
 }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { freePort, listens, type Server, startProcess, until } from "./process.js";
+import { freePorts, listens } from "./ports.js";
+import { type Server, startProcess, until } from "./process.js";
 import { type Credentials, callQueryApi } from "./query-api.js";
 
 /** Where scripts/moto.mjs installs it. */
@@ -22,7 +23,7 @@ export interface Moto extends Server {
  * `INITIAL_NO_AUTH_ACTION_COUNT` lets just the calls pass that make the user.
  */
 export async function startMoto(): Promise<Moto> {
-  const port = await freePort();
+  const port = await freePorts(1);
   const server = startProcess(program, ["-H", "127.0.0.1", "-p", String(port)], {
     env: { ...process.env, INITIAL_NO_AUTH_ACTION_COUNT: String(setUp.length) },
   });

@@ -1,9 +1,12 @@
 import { type ChildProcess, type ExecFileOptions, execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path, { delimiter } from "node:path";
 import { promisify } from "node:util";
+import { runInThisContext } from "node:vm";
+
+/** jest gives tests a copy of `process`, which hears of no event and whose environment is not that of native code. */
+export const realProcess = runInThisContext("process") as NodeJS.Process;
 
 /** A server of ours: its end is awaited, and nobody else's process is ever touched. */
 export interface Server {
@@ -23,42 +26,17 @@ export function temporaryFolder(name: string): { folder: string; remove(): void 
 }
 
 const children = new Set<ChildProcess>();
+const endAll = (): void => {
+  for (const child of children) child.kill("SIGKILL");
+};
 
 /** Kills `child` when this process exits, were it in the middle of a start. */
 function endWithUs(child: ChildProcess): void {
+  if (children.size === 0) realProcess.on("exit", endAll);
   children.add(child);
-  child.once("exit", () => children.delete(child));
-}
-
-process.once("exit", () => {
-  for (const child of children) child.kill("SIGKILL");
-});
-
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        address !== null && typeof address === "object"
-          ? resolve(address.port)
-          : reject(new Error("no port")),
-      );
-    });
-  });
-}
-
-/** Whether something listens on the port. */
-export function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
+  child.once("close", () => {
+    children.delete(child);
+    if (children.size === 0) realProcess.off("exit", endAll);
   });
 }
 

@@ -1,10 +1,18 @@
 import type { HttpRequest } from "@smithy/types";
-import { escapeUri } from "../../lib/sigv4/escape-uri.js";
 import type { Random } from "./random.js";
 
 const safe = "abcXYZ019-_.~";
 const any = `${safe} !$&'()*,:;=@+/?#[]%"<>|^äß€日本😀`;
 const headerNames = ["content-type", "X-Amz-Meta-One", "x-amz-target", "X-Custom", "accept", "if-match"];
+
+/** Percent-encoding as RFC 3986 has it: written apart from the code that is judged by it. */
+function escapeUri(text: string): string {
+  return [...Buffer.from(text)]
+    .map((byte) => (/[\w.~-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : hex(byte)))
+    .join("");
+}
+
+const hex = (byte: number): string => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
 
 /** A request as a client would send it: the path percent-encoded, the query not. */
 export function randomRequest(random: Random): HttpRequest {

@@ -1,6 +1,6 @@
 import { missingMoto } from "./moto.js";
 import { which } from "./process.js";
-import { cephPrograms } from "./rgw.js";
+import { missingCephPrograms } from "./rgw.js";
 
 const absent = (...programs: string[]): string[] =>
   programs.filter((program) => which(program) === undefined);
@@ -15,7 +15,7 @@ const requirements = {
   },
   opensc: { missing: () => absent("pkcs11-tool"), remedy: "apt-get install opensc" },
   ceph: {
-    missing: () => absent(...cephPrograms),
+    missing: missingCephPrograms,
     remedy: "apt-get install ceph-mon ceph-osd radosgw",
   },
   moto: { missing: missingMoto, remedy: "node scripts/moto.mjs" },

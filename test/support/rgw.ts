@@ -1,5 +1,6 @@
 import { Ceph } from "./ceph.js";
-import { freePort, listens, type Server, temporaryFolder, which } from "./process.js";
+import { freePorts, listens } from "./ports.js";
+import { type Server, temporaryFolder, which } from "./process.js";
 import { type Credentials, callQueryApi } from "./query-api.js";
 
 const user = "tester";
@@ -10,14 +11,7 @@ const credentials: Credentials = {
 };
 
 /** The programs without which there is no gateway. */
-export const cephPrograms = [
-  "ceph",
-  "ceph-mon",
-  "ceph-osd",
-  "monmaptool",
-  "radosgw",
-  "radosgw-admin",
-] as const;
+const cephPrograms = ["ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin"] as const;
 
 export function missingCephPrograms(): string[] {
   return cephPrograms.filter((program) => which(program) === undefined);
@@ -41,8 +35,8 @@ export async function startGateway(): Promise<Gateway> {
     remove();
   };
   try {
-    const port = await freePort();
-    await ceph.start(await freePort(), port);
+    const port = await freePorts(2);
+    await ceph.start(port + 1, port);
     // made before the gateway starts, so that it finds its default zone
     await createUser(ceph);
     await createRole(ceph);

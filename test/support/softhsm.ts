@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { runInThisContext } from "node:vm";
-import { runTool, temporaryFolder } from "./process.js";
+import { realProcess, runTool, temporaryFolder } from "./process.js";
 
 /** A token of a throwaway SoftHSM. */
 export interface SoftHsmToken {
@@ -28,11 +27,6 @@ export interface SoftHsm extends SoftHsmToken {
 // Where Debian, Fedora and Arch put it.
 const modules = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"];
 
-/** The module reads the environment of the process, of which jest gives tests only a copy. */
-function realEnvironment(): NodeJS.ProcessEnv {
-  return (runInThisContext("process") as NodeJS.Process).env;
-}
-
 /** Makes a SoftHSM of its own and points this process to it: close all keys of an earlier one first. */
 export async function makeSoftHsm(tokenLabel = "aws-hmac test"): Promise<SoftHsm> {
   const module = modules.find((file) => existsSync(file));
@@ -43,7 +37,7 @@ export async function makeSoftHsm(tokenLabel = "aws-hmac test"): Promise<SoftHsm
   mkdirSync(tokens);
   writeFileSync(conf, `directories.tokendir = ${tokens}\nobjectstore.backend = file\nlog.level = ERROR\n`);
   process.env.SOFTHSM2_CONF = conf;
-  realEnvironment().SOFTHSM2_CONF = conf;
+  realProcess.env.SOFTHSM2_CONF = conf; // where the module looks
   const env = { ...process.env, SOFTHSM2_CONF: conf };
   const addToken = (label: string): Promise<SoftHsmToken> => initToken(label, env);
   return { ...(await addToken(tokenLabel)), module, conf, env, addToken, remove };

@@ -1,6 +1,5 @@
-import { randomInt } from "node:crypto";
-import { createServer, type Server as Listener } from "node:net";
-import { listens, startProcess, temporaryFolder, until } from "./process.js";
+import { freePorts, listens } from "./ports.js";
+import { startProcess, temporaryFolder, until } from "./process.js";
 
 /** A throwaway software TPM. */
 export interface Swtpm {
@@ -17,7 +16,7 @@ export interface Swtpm {
 /** Starts a software TPM of its own on free ports of 127.0.0.1. */
 export async function startSwtpm(): Promise<Swtpm> {
   const { folder, remove } = temporaryFolder("swtpm");
-  const port = await freePortPair();
+  const port = await freePorts(2); // tss2 expects the control channel on the second
   let server: ReturnType<typeof startProcess>;
   const start = async (): Promise<void> => {
     server = startProcess("swtpm", [
@@ -41,30 +40,4 @@ export async function startSwtpm(): Promise<Swtpm> {
       remove();
     },
   };
-}
-
-/**
- * A free port whose successor is free too: tss2 expects swtpm's control channel there. Below the ports that the kernel
- * gives to clients, because tss2 connects anew for every command, and such ports stay taken for a minute.
- */
-export async function freePortPair(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const port = randomInt(10_000, 32_000);
-    const listeners = [await listen(port), await listen(port + 1)];
-    await Promise.all(listeners.map(close));
-    if (listeners.every((listener) => listener !== undefined)) return port;
-  }
-  throw new Error("no two free ports in a row");
-}
-
-function listen(port: number): Promise<Listener | undefined> {
-  return new Promise((resolve) => {
-    const listener = createServer();
-    listener.once("error", () => resolve(undefined));
-    listener.listen(port, "127.0.0.1", () => resolve(listener));
-  });
-}
-
-function close(listener: Listener | undefined): Promise<void> {
-  return new Promise((resolve) => (listener ? listener.close(() => resolve()) : resolve()));
 }

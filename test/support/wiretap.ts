@@ -1,6 +1,5 @@
-import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { freePortPair } from "./swtpm.js";
+import { close, freePorts, listen } from "./ports.js";
 
 /** A way to a software TPM that keeps everything that passes: what somebody on the TPM's bus would see. */
 export interface Wiretap {
@@ -14,22 +13,26 @@ export interface Wiretap {
 /** Taps the way to `tcti`, as `startSwtpm` gives it. */
 export async function tap(tcti: string): Promise<Wiretap> {
   const target = Number(/port=(\d+)/.exec(tcti)?.[1]);
-  const port = await freePortPair();
+  const port = await freePorts(2);
   const passed: Buffer[] = [];
-  const servers = [0, 1].map((channel) =>
-    forward(port + channel, target + channel, (bytes) => passed.push(bytes)),
+  const servers = await Promise.all(
+    [0, 1].map((channel) =>
+      listen(
+        forward(target + channel, (bytes) => passed.push(bytes)),
+        port + channel,
+      ),
+    ),
   );
-  await Promise.all(servers.map((server) => once(server, "listening")));
   return {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
     saw: (bytes) => Buffer.concat(passed).includes(bytes),
     async stop() {
-      await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+      await Promise.all(servers.map(close));
     },
   };
 }
 
-function forward(port: number, target: number, keep: (bytes: Buffer) => void): Server {
+function forward(target: number, keep: (bytes: Buffer) => void): Server {
   const pipe = (from: Socket, to: Socket): void => {
     from.on("data", keep);
     from.pipe(to);
@@ -40,5 +43,5 @@ function forward(port: number, target: number, keep: (bytes: Buffer) => void): S
     const far = connect(target, "127.0.0.1");
     pipe(near, far);
     pipe(far, near);
-  }).listen(port, "127.0.0.1");
+  });
 }

@@ -1,9 +1,10 @@
 import crypto from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { insecureMemoryKey } from "../../../lib/keys/memory.js";
 import { systemClock } from "../../../lib/sigv4/clock.js";
 import { KeyCache } from "../../../lib/sigv4/key-cache.js";
-import { countingKey } from "../../support/counting-key.js";
+import { counted } from "../../support/counted.js";
 import { derivedKeys } from "../../support/derived-keys.js";
 import { expected, openCache, secret, sign } from "../../support/key-cache.js";
 import { until } from "../../support/process.js";
@@ -120,7 +121,7 @@ test("a cache that is dropped without close() lets its keys go", async () => {
   setFlagsFromString("--expose_gc");
   const collect = runInNewContext("gc") as () => void;
   const seen = watchKeys();
-  const key = countingKey(secret);
+  const key = counted(insecureMemoryKey(secret));
   await (async () => {
     await sign(new KeyCache(key, "day", systemClock));
   })();

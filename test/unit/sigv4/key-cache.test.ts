@@ -1,7 +1,9 @@
+import { insecureMemoryKey } from "../../../lib/keys/memory.js";
 import { KeyCache, type KeyCacheMode } from "../../../lib/sigv4/key-cache.js";
-import { type CountingKey, countingKey } from "../../support/counting-key.js";
+import { type CountedKey, counted } from "../../support/counted.js";
 import { plainSignature } from "../../support/derived-keys.js";
 import { expected, openCache, secret, sign } from "../../support/key-cache.js";
+import { realProcess } from "../../support/process.js";
 
 describe("how often the device is asked", () => {
   test.each(["day", "scope", "none"] as const)("%s gives the signature of the plain secret", async (mode) => {
@@ -97,10 +99,10 @@ describe("failures", () => {
   });
 
   test("a key without mac() and an unknown mode are refused", () => {
-    const key = countingKey(secret);
+    const key = counted(insecureMemoryKey(secret));
     const refused = expect.objectContaining({ code: "ERR_INVALID_ARGUMENT" });
-    expect(() => new KeyCache({} as CountingKey)).toThrow(refused);
-    expect(() => new KeyCache(undefined as unknown as CountingKey)).toThrow(refused);
+    expect(() => new KeyCache({} as CountedKey)).toThrow(refused);
+    expect(() => new KeyCache(undefined as unknown as CountedKey)).toThrow(refused);
     expect(() => new KeyCache(key, "week" as KeyCacheMode)).toThrow(refused);
   });
 });
@@ -108,11 +110,11 @@ describe("failures", () => {
 test("many caches of one key raise no leak warning", async () => {
   const warnings: Error[] = [];
   const keep = (warning: Error): void => void warnings.push(warning);
-  process.on("warning", keep);
-  const key = countingKey(secret);
+  realProcess.on("warning", keep);
+  const key = counted(insecureMemoryKey(secret));
   const caches = Array.from({ length: 50 }, () => new KeyCache(key, "scope"));
   await new Promise((next) => setImmediate(next));
-  process.off("warning", keep);
+  realProcess.off("warning", keep);
   expect(warnings).toEqual([]);
   for (const cache of caches) cache.close();
 });

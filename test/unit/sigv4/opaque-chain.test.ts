@@ -1,9 +1,10 @@
 import { createHash, createHmac } from "node:crypto";
 import { getSigningKey, SignatureV4 } from "@smithy/signature-v4";
 import type { HttpRequest, SourceData } from "@smithy/types";
+import { insecureMemoryKey } from "../../../lib/keys/memory.js";
 import { KeyCache, type KeyCacheMode } from "../../../lib/sigv4/key-cache.js";
 import { type OpaqueChain, opaqueChain } from "../../../lib/sigv4/opaque-chain.js";
-import { countingKey } from "../../support/counting-key.js";
+import { counted } from "../../support/counted.js";
 import { derivedKeys } from "../../support/derived-keys.js";
 import { PlainSha256 } from "../../support/plain-sha256.js";
 
@@ -21,7 +22,7 @@ const settings = { region: "eu-central-1", service: "sts", applyChecksum: false 
 const signingDate = new Date("2026-11-23T12:00:00Z");
 
 function open(mode?: KeyCacheMode): OpaqueChain & { keys: KeyCache } {
-  const keys = new KeyCache(countingKey(secret), mode);
+  const keys = new KeyCache(counted(insecureMemoryKey(secret)), mode);
   return { keys, ...opaqueChain(keys) };
 }
 

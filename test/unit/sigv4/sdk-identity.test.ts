@@ -1,6 +1,6 @@
 import { STSClient } from "@aws-sdk/client-sts";
-import { sdkIdentity } from "../../../lib/index.js";
-import { countingKey } from "../../support/counting-key.js";
+import { insecureMemoryKey, sdkIdentity } from "../../../lib/index.js";
+import { counted } from "../../support/counted.js";
 
 const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const accessKeyId = "AKIAIOSFODNN7EXAMPLE";
@@ -12,7 +12,7 @@ const misuse = {
 };
 
 function identity(): ReturnType<typeof sdkIdentity> {
-  return sdkIdentity({ key: countingKey(secret), accessKeyId });
+  return sdkIdentity({ key: counted(insecureMemoryKey(secret)), accessKeyId });
 }
 
 test("a client gets credentials that hold no secret", async () => {
@@ -47,13 +47,13 @@ test("the SDK may write into the credentials, and not into the next ones", async
 });
 
 test("two identities of one key have different handles", async () => {
-  const key = countingKey(secret);
+  const key = counted(insecureMemoryKey(secret));
   const [a, b] = [1, 2].map(() => sdkIdentity({ key, accessKeyId }));
   expect((await a?.credentials())?.secretAccessKey).not.toBe((await b?.credentials())?.secretAccessKey);
 });
 
 test.each(["", "AKIA/X", "AK,IA", "AK IA", undefined, 5])("access key id %p is refused", (id) => {
-  expect(() => sdkIdentity({ key: countingKey(secret), accessKeyId: id as string })).toThrow(
+  expect(() => sdkIdentity({ key: counted(insecureMemoryKey(secret)), accessKeyId: id as string })).toThrow(
     expect.objectContaining({ code: "ERR_INVALID_ARGUMENT" }),
   );
 });
