@@ -2,6 +2,7 @@
 module.exports = {
   testEnvironment: "node",
   testMatch: ["<rootDir>/test/**/*.test.ts"],
+  cacheDirectory: "<rootDir>/build/jest",
   modulePathIgnorePatterns: ["<rootDir>/build", "<rootDir>/dist"],
   transform: {
     "^.+\\.ts$": [

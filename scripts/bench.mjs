@@ -2,6 +2,7 @@
 import { build } from "./build.mjs";
 import { program, run, say, tool } from "./run.mjs";
 import { requirePackages } from "./setup.mjs";
+import { useOwnTemporaryFolder } from "./temporary.mjs";
 
 const folder = "build/bench";
 
@@ -13,6 +14,7 @@ async function buildPeers() {
 }
 
 await program(import.meta.url, async (args) => {
+  useOwnTemporaryFolder();
   await requirePackages(["build", "devices"]);
   await build();
   await buildPeers();

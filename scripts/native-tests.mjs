@@ -8,6 +8,7 @@ import { requireModules } from "./build.mjs";
 import { googleTestCounts, keepResult, printResults, reportFile } from "./results.mjs";
 import { exitCode, program, root, run, say } from "./run.mjs";
 import { requirePackages } from "./setup.mjs";
+import { useOwnTemporaryFolder } from "./temporary.mjs";
 
 /** Starts the devices that the tests find through the environment; gives that environment and what ends them. */
 async function startDevices() {
@@ -71,6 +72,7 @@ export async function runNativeTests(sanitize, args = []) {
 }
 
 await program(import.meta.url, async (args) => {
+  useOwnTemporaryFolder();
   const sanitize = args[0] === "--sanitize" ? args[1] : "";
   printResults([await runNativeTests(sanitize, args[0] === "--sanitize" ? args.slice(2) : args)]);
 });

@@ -10,6 +10,7 @@ import { nodeBinary, supported } from "./nodes.mjs";
 import { clearResults, jestCounts, keepResult, keptResults, printResults, reportFile } from "./results.mjs";
 import { exitCode, program, root, say } from "./run.mjs";
 import { requirePackages } from "./setup.mjs";
+import { useOwnTemporaryFolder } from "./temporary.mjs";
 
 const jestProgram = path.join(root, "node_modules", "jest", "bin", "jest.js");
 
@@ -27,8 +28,11 @@ async function jest(node, name, args) {
     if (Date.now() - reported > patience) lingering.abort();
   }, 500);
   const options = { signal: lingering.signal, killSignal: "SIGKILL" };
-  const code = await exitCode(node, [jestProgram, "--json", "--outputFile", report, ...args], options);
-  clearInterval(watch);
+  const code = await exitCode(
+    node,
+    [jestProgram, "--json", "--outputFile", report, ...args],
+    options,
+  ).finally(() => clearInterval(watch));
   if (lingering.signal.aborted) say("jest did not end: a test left something open");
   const counts = existsSync(report)
     ? jestCounts(JSON.parse(readFileSync(report, "utf8")))
@@ -39,6 +43,7 @@ async function jest(node, name, args) {
 }
 
 await program(import.meta.url, async (args) => {
+  useOwnTemporaryFolder();
   clearResults();
   await requirePackages(["build", "devices", "servers", "native"]);
   await installMoto();
