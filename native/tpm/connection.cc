@@ -1,5 +1,6 @@
 #include "tpm/connection.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <tss2/tss2_tctildr.h>
 
@@ -62,6 +63,16 @@ TSS2_TCTI_CONTEXT* Open(const TctiName& name) {
   return context;
 }
 
+// libtss2 opens a device without O_CLOEXEC: programs that ours starts would share our key and session in it,
+// and keep them there after us.
+void KeepFromChildren(TSS2_TCTI_CONTEXT& tcti) {
+  TSS2_TCTI_POLL_HANDLE device{};
+  size_t count = 1;
+  if (Tss2_Tcti_GetPollHandles(&tcti, &device, &count) == TSS2_RC_SUCCESS && count == 1) {
+    fcntl(device.fd, F_SETFD, FD_CLOEXEC);
+  }
+}
+
 }  // namespace
 
 void Connection::Finalize::operator()(TSS2_TCTI_CONTEXT* tcti) const noexcept {
@@ -75,6 +86,7 @@ Connection::Connection(const std::string& tcti) {
   RequireModule(name.module);
   if (name.IsDevice()) RequireDeviceFile(name.configuration);
   tcti_.reset(Open(name));
+  if (name.IsDevice()) KeepFromChildren(*tcti_);
   ESYS_CONTEXT* esys = nullptr;
   Check(Esys_Initialize(&esys, tcti_.get(), nullptr), "Esys_Initialize");
   esys_.reset(esys);
