@@ -49,10 +49,20 @@ export function npm(args, options) {
   return cli?.endsWith(".js") ? run(process.execPath, [cli, ...args], options) : run("npm", args, options);
 }
 
+/** Stops on a Node that package.json's `engines` leaves out: Debian 12's own is one. */
+function requireNode() {
+  const oldest = "20.17.0";
+  if (oldest.localeCompare(process.versions.node, "en", { numeric: true }) > 0)
+    throw new Stop(
+      `This is Node ${process.versions.node}; it takes ${oldest} or newer, from https://nodejs.org`,
+    );
+}
+
 /** Runs `work` when the module at `url` is the program that was started, and turns Stop into exit code 1. */
 export async function program(url, work) {
   if (path.resolve(process.argv[1] ?? "") !== fileURLToPath(url)) return;
   try {
+    requireNode();
     await work(process.argv.slice(2));
   } catch (error) {
     if (!(error instanceof Stop)) throw error;

@@ -33,8 +33,11 @@ async function follow(heading: string, commands: (text: string) => string): Prom
     }
     const script = commands(blocks(heading, "sh").join("\n"));
     return await new Promise((resolve, reject) =>
-      execFile("bash", ["-euo", "pipefail", "-c", script], { cwd: folder }, (error, stdout) =>
-        error ? reject(error) : resolve(stdout),
+      execFile(
+        "bash",
+        ["-euo", "pipefail", "-c", script],
+        { cwd: folder, timeout: 20_000 },
+        (error, stdout) => (error ? reject(error) : resolve(stdout)),
       ),
     );
   } finally {
