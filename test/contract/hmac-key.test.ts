@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
 import { type Backend, backends, type Device, secretAccessKey } from "../support/backends.js";
 import { describeWith } from "../support/requirements.js";
+import { warningsDuring } from "../support/warnings.js";
 
 const expected = (message: Uint8Array): string =>
   createHmac("sha256", `AWS4${secretAccessKey}`).update(message).digest("hex");
@@ -77,6 +78,12 @@ function contract({ start }: Backend): void {
       else expect(n % 2 === 1 && outcome === controller.signal.reason).toBe(true);
     });
     expect(hex(await key.mac(Buffer.from("after")))).toBe(expected(Buffer.from("after")));
+  });
+
+  test("hundreds of calls may share a signal without a leak warning", async () => {
+    const { signal } = new AbortController();
+    const calls = () => Promise.all(Array.from({ length: 300 }, () => key.mac(Buffer.from("x"), { signal })));
+    expect(await warningsDuring(calls)).toEqual([]);
   });
 
   test("close() waits for the calls in flight, and later calls reject with ERR_CLOSED", async () => {

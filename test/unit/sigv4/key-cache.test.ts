@@ -3,7 +3,7 @@ import { KeyCache, type KeyCacheMode } from "../../../lib/sigv4/key-cache.js";
 import { type CountedKey, counted } from "../../support/counted.js";
 import { plainSignature } from "../../support/derived-keys.js";
 import { expected, openCache, secret, sign } from "../../support/key-cache.js";
-import { realProcess } from "../../support/process.js";
+import { warningsDuring } from "../../support/warnings.js";
 
 describe("how often the device is asked", () => {
   test.each(["day", "scope", "none"] as const)("%s gives the signature of the plain secret", async (mode) => {
@@ -108,13 +108,11 @@ describe("failures", () => {
 });
 
 test("many caches of one key raise no leak warning", async () => {
-  const warnings: Error[] = [];
-  const keep = (warning: Error): void => void warnings.push(warning);
-  realProcess.on("warning", keep);
   const key = counted(insecureMemoryKey(secret));
-  const caches = Array.from({ length: 50 }, () => new KeyCache(key, "scope"));
-  await new Promise((next) => setImmediate(next));
-  realProcess.off("warning", keep);
-  expect(warnings).toEqual([]);
+  const caches: KeyCache[] = [];
+  const open = (): void => {
+    for (let i = 0; i < 50; i++) caches.push(new KeyCache(key, "scope"));
+  };
+  expect(await warningsDuring(open)).toEqual([]);
   for (const cache of caches) cache.close();
 });
