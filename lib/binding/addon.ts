@@ -1,14 +1,33 @@
 import path from "node:path";
 import { AwsHmacError } from "../core/errors.js";
 
-/** A key that is loaded under a parent in the TPM. */
+/** A new key, and the parent that loads it. */
 export interface NativeTpmBlobs {
   /** Marshalled TPM2B_PUBLIC. */
   publicArea: Uint8Array;
   /** Marshalled TPM2B_PRIVATE. */
   privateArea: Uint8Array;
-  /** 0x40000001 (owner hierarchy) or a persistent handle. */
+  /** 0x40000001: the owner hierarchy. */
   parent: number;
+}
+
+/** A parent: a hierarchy (0x4000000…), of which `primary` is made, or a persistent handle. */
+export interface NativeTpmParent {
+  parent: number;
+  /** The template of the primary; of no meaning for a persistent handle. */
+  primary: "ecc" | "rsa" | "ek-ecc" | "ek-rsa";
+}
+
+/** A key that is loaded under a parent in the TPM. */
+export interface NativeTpmLoad extends NativeTpmParent {
+  /** Marshalled TPM2B_PUBLIC. */
+  publicArea: Uint8Array;
+  /** Marshalled TPM2B_PRIVATE. */
+  privateArea: Uint8Array;
+  /** Of the parent; at most 64 bytes, empty for none. */
+  parentPassword: Uint8Array;
+  /** Of the parent's hierarchy; the same. */
+  hierarchyPassword: Uint8Array;
 }
 
 export type NativeTpmOpen = {
@@ -16,7 +35,12 @@ export type NativeTpmOpen = {
   password: Uint8Array;
   passwordInClear: boolean;
   encrypt: boolean;
-} & ({ handle: number } | NativeTpmBlobs);
+} & (
+  | { handle: number }
+  | NativeTpmLoad
+  /** Marshalled TPMS_CONTEXT. */
+  | { context: Uint8Array }
+);
 
 /** What an import checks before it keeps a key. */
 export interface NativeProbe {

@@ -23,12 +23,13 @@ export function tctiOf({ tcti = defaultTcti }: TpmDevice): string {
 /**
  * A persistent handle.
  *
+ * @param option the option's name, for the error
  * @param last the highest that will do
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
  */
-export function persistentHandle(handle: number, last: 0x817fffff | 0x81ffffff): number {
+export function persistentHandle(handle: number, last: 0x817fffff | 0x81ffffff, option = "handle"): number {
   if (!Number.isInteger(handle) || handle < 0x81000000 || handle > last) {
-    throw invalid(`handle must be a persistent handle, 0x81000000..0x${last.toString(16)}`);
+    throw invalid(`${option} must be a persistent handle, 0x81000000..0x${last.toString(16)}`);
   }
   return handle;
 }
@@ -40,10 +41,21 @@ export function persistentHandle(handle: number, last: 0x817fffff | 0x81ffffff):
  *   make a key without password
  */
 export function passwordBytes(auth: { password: Secret } | undefined): Buffer {
-  const bytes = secretBytes("auth.password", auth === undefined ? "" : auth?.password);
-  if (bytes.length > maxPassword) {
+  return secretOfTpm("auth.password", auth === undefined ? "" : auth?.password, maxPassword);
+}
+
+/**
+ * A copy of a password, which the caller wipes.
+ *
+ * @param option the option's name, for the error
+ * @param longest the most bytes it may have
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
+ */
+export function secretOfTpm(option: string, secret: Secret, longest: number): Buffer {
+  const bytes = secretBytes(option, secret);
+  if (bytes.length > longest) {
     bytes.fill(0);
-    throw invalid(`auth.password must have at most ${maxPassword} bytes (a TPM keeps no more)`);
+    throw invalid(`${option} must have at most ${longest} bytes (a TPM keeps no more)`);
   }
   return bytes;
 }

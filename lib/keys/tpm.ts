@@ -1,12 +1,10 @@
-import { readFile } from "node:fs/promises";
-import type { NativeTpmBlobs } from "../binding/addon.js";
-import { AwsHmacError } from "../core/errors.js";
 import type { HmacKey } from "../core/hmac-key.js";
 import { checkTimeout, invalid, type Secret } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { openDevice } from "./open-device.js";
-import { passwordBytes, persistentHandle, type TpmDevice, tctiOf } from "./tpm-options.js";
-import { parseTss2Pem } from "./tss2-pem.js";
+import { passwordBytes, type TpmDevice, tctiOf } from "./tpm-options.js";
+import { parentPasswords } from "./tpm-parent.js";
+import { locateTpmKey, type TpmKeySource } from "./tpm-source.js";
 
 /** How the use of a TPM key is authorised. */
 export interface TpmAuth {
@@ -16,14 +14,8 @@ export interface TpmAuth {
   mode?: "hmac" | "plain" | undefined;
 }
 
-/** Which key in a TPM, and how to use it. Exactly one of `handle`, `pem` and `pemFile` is needed. */
-export interface TpmKeyOptions extends TpmDevice {
-  /** The key's persistent handle, 0x81000000..0x81FFFFFF. */
-  handle?: number | undefined;
-  /** A TPM key file's text: `-----BEGIN TSS2 PRIVATE KEY-----`, as `importTpmKey` and tpm2-tools write it. */
-  pem?: string | undefined;
-  /** Path of such a file. */
-  pemFile?: string | undefined;
+/** Which key in a TPM, and how to use it. */
+export interface TpmKeyOptions extends TpmDevice, TpmKeySource {
   /** Needed for a key that has a password. */
   auth?: TpmAuth | undefined;
   /**
@@ -39,16 +31,18 @@ export interface TpmKeyOptions extends TpmDevice {
  * Opens an HMAC-SHA256 key in a TPM 2.0: a keyedHash object with scheme HMAC and SHA-256 that may sign. It signs with
  * TPM2_HMAC, or with an HMAC sequence where the message is longer than the TPM's buffer (mostly 1024 bytes).
  *
- * Until `close()` the TPM holds one session and, for a PEM, the loaded key. What a reset of the TPM or a broken
- * connection takes is set up once more before a MAC rejects; the password is kept for that, outside of V8's heap, and
- * wiped on `close()`. A wrong password shows at the first MAC. This key never sends it again, since the TPM counts it
- * and locks: open the key anew with the right one.
+ * Until `close()` the TPM holds one session and, unless it is persistent, the loaded key. What a reset of the TPM or a
+ * broken connection takes is set up once more before a MAC rejects (a context file's key excepted); the passwords are
+ * kept for that, outside of V8's heap, and wiped on `close()`. A wrong password of the parent or its hierarchy shows
+ * here, one of the key at the first MAC. This key never sends it again, since the TPM counts it and locks: open the key
+ * anew with the right one.
  *
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PEM_INVALID`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`;
- *   `ERR_KEY_NOT_FOUND` (also of a `pemFile` that cannot be read), `ERR_KEY_UNSUITABLE`, `ERR_TPM_POLICY` of a key
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PEM_INVALID`, `ERR_TPM_FILE_INVALID`, `ERR_TIMEOUT`,
+ *   `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`; `ERR_KEY_NOT_FOUND` (also of a file that cannot be read), `ERR_KEY_UNSUITABLE`, `ERR_TPM_POLICY` of a key
  *   that wants a policy
  * @throws TpmError `ERR_TPM_DEVICE_NOT_FOUND`, `ERR_TPM_DEVICE_PERMISSION`, `ERR_TPM_DEVICE_BUSY`,
- *   `ERR_TPM_NOT_A_DEVICE`, `ERR_TPM_TCTI`, `ERR_TPM_CONNECTION`, `ERR_TPM_PARENT` of a PEM of another TPM,
+ *   `ERR_TPM_NOT_A_DEVICE`, `ERR_TPM_TCTI`, `ERR_TPM_CONNECTION`, `ERR_TPM_PARENT` of a PEM or blobs of another TPM
+ *   or parent, `ERR_TPM_CONTEXT` of a context file from before a reset,
  *   `ERR_TPM_AUTH`, `ERR_TPM_LOCKOUT`, `ERR_TPM_BUSY`, `ERR_TPM_MEMORY`, `ERR_TPM_STATE`, `ERR_TPM`
  * @example
  * const key = await openTpmKey({ handle: 0x81008001, auth: { password: await readFile("/run/password") } });
@@ -59,30 +53,21 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
   const encrypt = oneOf("encryption", options.encryption ?? "session", ["session", "none"]) === "session";
   const mode = oneOf("auth.mode", options.auth?.mode ?? "hmac", ["hmac", "plain"]);
   const password = passwordBytes(options.auth);
+  let above: ReturnType<typeof parentPasswords> | undefined;
   try {
-    const native = { ...(await locate(options)), tcti, password, passwordInClear: mode === "plain", encrypt };
+    above = parentPasswords(options.parentAuth);
+    const native = {
+      ...(await locateTpmKey(options)),
+      tcti,
+      password,
+      parentPassword: above.password,
+      hierarchyPassword: above.hierarchyPassword,
+      passwordInClear: mode === "plain",
+      encrypt,
+    };
     return await openDevice("tpm", timeout, (connection) => connection.openTpm(native, { timeout }));
   } finally {
-    wipe(password);
-  }
-}
-
-async function locate({ handle, pem, pemFile }: TpmKeyOptions): Promise<{ handle: number } | NativeTpmBlobs> {
-  if ([handle, pem, pemFile].filter((place) => place !== undefined).length !== 1) {
-    throw invalid("exactly one of handle, pem and pemFile must say where the key is");
-  }
-  if (handle !== undefined) return { handle: persistentHandle(handle, 0x81ffffff) };
-  const text = pem ?? (await readPem(pemFile));
-  if (typeof text !== "string") throw invalid("pem must be a string");
-  return parseTss2Pem(text);
-}
-
-async function readPem(file: string | undefined): Promise<string> {
-  if (typeof file !== "string" || file === "" || file.includes("\0")) throw invalid("pemFile must be a path");
-  try {
-    return await readFile(file, "latin1");
-  } catch (cause) {
-    throw new AwsHmacError("ERR_KEY_NOT_FOUND", `pemFile ${file} cannot be read`, { cause });
+    wipe(password, above?.password, above?.hierarchyPassword);
   }
 }
 

@@ -1,9 +1,10 @@
-import type { NativeTpmBlobs } from "../binding/addon.js";
+import type { NativeTpmBlobs, NativeTpmParent } from "../binding/addon.js";
 import { AwsHmacError } from "../core/errors.js";
 import { DerError, DerReader, der, tags } from "./der.js";
+import { isHierarchy, ownerHierarchy } from "./tpm-parent.js";
 
-/** TPM_RH_OWNER: the storage hierarchy (TCG TPM 2.0 Part 2, 7.4). */
-export const ownerHierarchy = 0x40000001;
+/** What a TPM key file holds: marshalled TPM2B_PUBLIC and TPM2B_PRIVATE, and the parent. */
+export type TpmKeyFile = Pick<NativeTpmBlobs, "publicArea" | "privateArea"> & NativeTpmParent;
 
 const begin = "-----BEGIN TSS2 PRIVATE KEY-----";
 const end = "-----END TSS2 PRIVATE KEY-----";
@@ -19,10 +20,10 @@ const otherKeys = new Map([
  * Reads a TPM key file, `-----BEGIN TSS2 PRIVATE KEY-----` (ASN.1 TPMKey, draft-bottomley-tpm2-keys).
  * What it says about passwords and policies is not used: the key's own attributes, which the TPM checks, decide.
  *
- * @returns the marshalled TPM2B_PUBLIC and TPM2B_PRIVATE, and the parent: 0x40000001 or a persistent handle
+ * @returns the parent is a hierarchy (0x4000000…), whose ECC or RSA primary is meant, or a persistent handle
  * @throws AwsHmacError `ERR_PEM_INVALID`
  */
-export function parseTss2Pem(pem: string): NativeTpmBlobs {
+export function parseTss2Pem(pem: string): TpmKeyFile {
   try {
     return readTpmKey(pemBody(pem));
   } catch (error) {
@@ -69,7 +70,7 @@ function pemBody(pem: string): Buffer {
   return bytes;
 }
 
-function readTpmKey(bytes: Buffer): NativeTpmBlobs {
+function readTpmKey(bytes: Buffer): TpmKeyFile {
   const file = new DerReader(bytes);
   const key = new DerReader(file.read(tags.sequence, "the TPMKey sequence"));
   file.end("the TPMKey sequence");
@@ -79,16 +80,15 @@ function readTpmKey(bytes: Buffer): NativeTpmBlobs {
   if (key.readOptional(tags.explicit(2), "secret")) throw invalid("a loadable key has no secret");
   key.readOptional(tags.explicit(3), "authPolicy");
   key.readOptional(tags.explicit(4), "description");
-  if (readRsaParent(key.readOptional(tags.explicit(5), "rsaParent"))) {
-    throw invalid("its parent is an RSA primary, which is not supported: make the parent persistent");
-  }
+  const rsaParent = readRsaParent(key.readOptional(tags.explicit(5), "rsaParent"));
+  key.readOptional(tags.explicit(6), "parentName"); // the TPM knows whose key it is
   const parent = readParent(key.read(tags.integer, "the parent"));
   const publicArea = key.read(tags.octetString, "pubkey");
   const privateArea = key.read(tags.octetString, "privkey");
   key.end("privkey");
-  requireSized(publicArea, "pubkey");
-  requireSized(privateArea, "privkey");
-  return { publicArea, privateArea, parent };
+  requireSized(publicArea, (what) => invalid(`pubkey ${what}`));
+  requireSized(privateArea, (what) => invalid(`privkey ${what}`));
+  return { publicArea, privateArea, parent, primary: rsaParent ? "rsa" : "ecc" };
 }
 
 function requireLoadable(type: Buffer): void {
@@ -120,19 +120,20 @@ function readParent(integer: Buffer): number {
   if (bytes.length < 1 || bytes.length > 4) throw invalid("the parent is not a handle");
   const handle = bytes.readIntBE(0, bytes.length) >>> 0;
   const kind = handle >>> 24;
-  if (kind === 0x81) return handle;
+  if (kind === 0x81 || isHierarchy(handle)) return handle;
   // A transient handle means nothing in a file: writers put it, or 0, where they mean the default parent.
-  if (handle === ownerHierarchy || handle === 0 || kind === 0x80) return ownerHierarchy;
+  if (handle === 0 || kind === 0x80) return ownerHierarchy;
   throw invalid(
-    `its parent 0x${handle.toString(16).padStart(8, "0")} is not supported: only the owner hierarchy and persistent handles are`,
+    `its parent 0x${handle.toString(16).padStart(8, "0")} is neither a hierarchy with keys nor a persistent handle`,
   );
 }
 
-/** A TPM2B structure starts with the size of what follows. */
-function requireSized(structure: Buffer, what: string): void {
+/** A TPM2B structure starts with the size of what follows; throws what `refuse` makes of anything else. */
+export function requireSized(structure: Buffer, refuse: (what: string) => Error): Buffer {
   if (structure.length < 3 || structure.readUInt16BE(0) !== structure.length - 2) {
-    throw invalid(`${what} is not a TPM2B structure`);
+    throw refuse("is not a TPM2B structure");
   }
+  return structure;
 }
 
 function unsignedInteger(value: number): Buffer {

@@ -81,6 +81,15 @@ pkcs11::TokenQuery TokenOf(const Options& options) {
           .slot = options.OptionalInteger("slot")};
 }
 
+tpm::Primary PrimaryOf(const Options& options) {
+  const std::string name = options.String("primary");
+  if (name == "ecc") return tpm::Primary::kStorageEcc;
+  if (name == "rsa") return tpm::Primary::kStorageRsa;
+  if (name == "ek-ecc") return tpm::Primary::kEkEcc;
+  if (name == "ek-rsa") return tpm::Primary::kEkRsa;
+  options.Refuse("primary", "the name of a template");
+}
+
 }  // namespace
 
 std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
@@ -91,8 +100,13 @@ std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
                      .encrypt = options.Boolean("encrypt")};
   if (options.Has("handle")) {
     open.key = tpm::PersistentKey{options.Uint32("handle")};
+  } else if (options.Has("context")) {
+    open.key = tpm::SavedKey{options.ByteArray("context")};
   } else {
-    open.key = tpm::LoadedKey{.parent = options.Uint32("parent"),
+    open.key = tpm::LoadedKey{.parent = {.handle = options.Uint32("parent"),
+                                         .primary = PrimaryOf(options),
+                                         .password = options.Secret("parentPassword"),
+                                         .hierarchy_password = options.Secret("hierarchyPassword")},
                               .public_area = options.ByteArray("publicArea"),
                               .private_area = options.ByteArray("privateArea")};
   }

@@ -30,11 +30,12 @@ class Options {
   /// An integer of 0..2^53-1.
   std::optional<uint64_t> OptionalInteger(const char* name) const;
 
+  /// Throws the TypeError of a member that is not as wanted.
+  [[noreturn]] void Refuse(const char* name, const char* wanted) const;
+
  private:
   std::span<const uint8_t> View(const char* name) const;
   Napi::Value Get(const char* name) const;
-  [[noreturn]] void Refuse(const char* name, const char* wanted) const;
-
   Napi::Object object_;
 };
 

@@ -5,7 +5,7 @@
 namespace aws_hmac::tpm {
 namespace {
 
-SessionHandle StartSession(ESYS_CONTEXT& esys, ESYS_TR salt_key, bool encrypt) {
+SessionHandle StartSession(ESYS_CONTEXT& esys, TPM2_SE kind, ESYS_TR salt_key, bool encrypt) {
   TPMT_SYM_DEF cipher{};
   cipher.algorithm = TPM2_ALG_AES;
   cipher.keyBits.aes = 128;
@@ -13,7 +13,7 @@ SessionHandle StartSession(ESYS_CONTEXT& esys, ESYS_TR salt_key, bool encrypt) {
   ESYS_TR session = ESYS_TR_NONE;
   Command("TPM2_StartAuthSession", [&] {
     return Esys_StartAuthSession(&esys, salt_key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                 nullptr, TPM2_SE_HMAC, &cipher, TPM2_ALG_SHA256, &session);
+                                 nullptr, kind, &cipher, TPM2_ALG_SHA256, &session);
   });
   SessionHandle owned(esys, session);
   // ESYS drops decrypt or encrypt by itself where a command has nothing to encrypt in that direction.
@@ -30,9 +30,17 @@ bool InClear(const Protection& protection) {
 
 }  // namespace
 
+SessionHandle StartHmacSession(ESYS_CONTEXT& esys, ESYS_TR salt_key, bool encrypt) {
+  return StartSession(esys, TPM2_SE_HMAC, salt_key, encrypt);
+}
+
+SessionHandle StartPolicySession(ESYS_CONTEXT& esys) {
+  return StartSession(esys, TPM2_SE_POLICY, ESYS_TR_NONE, false);
+}
+
 Authorization::Authorization(ESYS_CONTEXT& esys, const Protection& protection, ESYS_TR salt_key)
     : in_clear_(InClear(protection)) {
-  if (protection.encrypt || !in_clear_) session_ = StartSession(esys, salt_key, protection.encrypt);
+  if (protection.encrypt || !in_clear_) session_ = StartHmacSession(esys, salt_key, protection.encrypt);
 }
 
 }  // namespace aws_hmac::tpm

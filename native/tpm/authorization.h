@@ -5,6 +5,13 @@
 
 namespace aws_hmac::tpm {
 
+/// A session that proves passwords (Part 1, 19.6), good for any number of commands. `salt_key` is a loaded
+/// storage key, used here only, or ESYS_TR_NONE; with `encrypt`, parameters are encrypted.
+SessionHandle StartHmacSession(ESYS_CONTEXT& esys, ESYS_TR salt_key, bool encrypt);
+
+/// A session that a policy is to be satisfied in.
+SessionHandle StartPolicySession(ESYS_CONTEXT& esys);
+
 /// Who authorises the commands on a key and who encrypts their parameters: one HMAC session, used again and
 /// again, a password in clear, or both (Part 1, 19 and 21).
 class Authorization {

@@ -6,6 +6,7 @@
 #include "tpm/connection.h"
 #include "tpm/key_area.h"
 #include "tpm/mac.h"
+#include "tpm/parent.h"
 #include "tpm/primary.h"
 #include "tpm/tpm.h"
 
@@ -28,27 +29,29 @@ class OpenedKey {
   ESYS_CONTEXT& esys() const noexcept { return connection_.esys(); }
 
   void Open(const PersistentKey& key, const Protection& protection) {
-    key_ = FindPersistent(esys(), key.handle);
-    TPM2B_PUBLIC* answered = nullptr;
-    Command("TPM2_ReadPublic", [&] {
-      return Esys_ReadPublic(&esys(), key_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &answered,
-                             nullptr, nullptr);
-    });
-    const EsysPtr<TPM2B_PUBLIC> area(answered);
-    RequireHmacKey(area->publicArea);
-    // Any storage key will do as a salt. The NULL hierarchy never has a password, and its primaries cost no
-    // NV.
-    Object salt = protection.encrypt ? CreatePrimary(esys(), ESYS_TR_RH_NULL) : Object();
-    authorization_.emplace(esys(), protection, salt.get());
+    Use(FindPersistent(esys(), key.handle), protection);
+  }
+
+  void Open(const SavedKey& key, const Protection& protection) {
+    Use(LoadContext(esys(), key.context), protection);
   }
 
   void Open(const LoadedKey& key, const Protection& protection) {
     const TPM2B_PUBLIC public_area = UnmarshalPublic(key.public_area);
     const TPM2B_PRIVATE private_area = UnmarshalPrivate(key.private_area);
     RequireHmacKey(public_area.publicArea);
-    Object parent = OpenParent(esys(), key.parent);
-    key_ = Load(esys(), parent.get(), private_area, public_area);
+    const LoadedParent parent(esys(), key.parent, protection);
+    key_ = parent.Load(private_area, public_area);
     authorization_.emplace(esys(), protection, protection.encrypt ? parent.get() : ESYS_TR_NONE);
+  }
+
+  void Use(Object key, const Protection& protection) {
+    key_ = std::move(key);
+    RequireHmacKey(ReadPublic(esys(), key_.get())->publicArea);
+    // Any storage key will do as a salt. The NULL hierarchy never has a password, and its primaries cost no
+    // NV.
+    const Object salt = protection.encrypt ? CreatePrimary(esys(), ESYS_TR_RH_NULL) : Object();
+    authorization_.emplace(esys(), protection, salt.get());
   }
 
   Connection connection_;  // first: the handles below are released through it

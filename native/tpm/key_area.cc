@@ -23,7 +23,8 @@ Area UnmarshalWith(const Bytes& bytes, const char* structure) {
   Area area{};
   size_t used = 0;
   if (kUnmarshal(bytes.data(), bytes.size(), &used, &area) != TSS2_RC_SUCCESS || used != bytes.size()) {
-    throw Failure(Api::kNone, "ERR_PEM_INVALID", std::string("the key file holds no valid ") + structure);
+    throw Failure(Api::kNone, "ERR_TPM_FILE_INVALID",
+                  std::string("the key file holds no valid ") + structure);
   }
   return area;
 }

@@ -1,6 +1,9 @@
 #include "tpm/objects.h"
 
+#include <tss2/tss2_mu.h>
+
 #include <algorithm>
+#include <string>
 
 #include "tpm/command.h"
 
@@ -51,16 +54,28 @@ Object FindPersistent(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
   return Object(esys, object);
 }
 
+EsysPtr<TPM2B_PUBLIC> ReadPublic(ESYS_CONTEXT& esys, ESYS_TR object) {
+  TPM2B_PUBLIC* area = nullptr;
+  Command("TPM2_ReadPublic", [&] {
+    return Esys_ReadPublic(&esys, object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &area, nullptr, nullptr);
+  });
+  return EsysPtr<TPM2B_PUBLIC>(area);
+}
+
 Object Load(ESYS_CONTEXT& esys, ESYS_TR parent, const TPM2B_PRIVATE& private_area,
-            const TPM2B_PUBLIC& public_area) {
+            const TPM2B_PUBLIC& public_area, ESYS_TR session) {
   ESYS_TR object = ESYS_TR_NONE;
   const TSS2_RC rc = Answer([&] {
-    return Esys_Load(&esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &private_area, &public_area,
+    return Esys_Load(&esys, parent, session, ESYS_TR_NONE, ESYS_TR_NONE, &private_area, &public_area,
                      &object);
   });
   if (Answered(rc, TPM2_RC_AUTH_FAIL) || Answered(rc, TPM2_RC_BAD_AUTH)) {
+    throw ToFailure(rc, "TPM2_Load", "ERR_TPM_AUTH",
+                    "the password of the key's parent is wrong or was not given");
+  }
+  if (Answered(rc, TPM2_RC_AUTH_UNAVAILABLE) || Answered(rc, TPM2_RC_AUTH_TYPE)) {
     throw ToFailure(rc, "TPM2_Load", "ERR_TPM_PARENT",
-                    "the key's parent has a password, which is not supported");
+                    "the key's parent wants a policy that is not supported");
   }
   if (Answered(rc, TPM2_RC_TYPE)) {
     throw ToFailure(rc, "TPM2_Load", "ERR_TPM_PARENT", "the key's parent is not a storage key");
@@ -69,18 +84,41 @@ Object Load(ESYS_CONTEXT& esys, ESYS_TR parent, const TPM2B_PRIVATE& private_are
   return Object(esys, object);
 }
 
-void SetPassword(std::span<const uint8_t> password, TPM2B_AUTH& auth) {
-  if (password.size() > kMaxPassword) {
-    throw Failure(Api::kNone, "ERR_INVALID_ARGUMENT", "the password of a TPM key has at most 32 bytes");
+Object LoadContext(ESYS_CONTEXT& esys, const Bytes& bytes) {
+  TPMS_CONTEXT context{};
+  size_t used = 0;
+  if (Tss2_MU_TPMS_CONTEXT_Unmarshal(bytes.data(), bytes.size(), &used, &context) != TSS2_RC_SUCCESS ||
+      used != bytes.size()) {
+    throw Failure(Api::kNone, "ERR_TPM_FILE_INVALID", "the context file holds no valid TPMS_CONTEXT");
+  }
+  ESYS_TR object = ESYS_TR_NONE;
+  const TSS2_RC rc = Answer([&] { return Esys_ContextLoad(&esys, &context, &object); });
+  if (Decode(rc).layer != 0 && !IsBroken(rc)) {
+    throw ToFailure(rc, "TPM2_ContextLoad", "ERR_TPM_FILE_INVALID",
+                    "the context file was not written by tpm2-tools, or was altered");
+  }
+  if (Answered(rc, TPM2_RC_INTEGRITY) || Answered(rc, TPM2_RC_HANDLE) || Answered(rc, TPM2_RC_HIERARCHY) ||
+      Answered(rc, TPM2_RC_SIZE)) {
+    throw ToFailure(rc, "TPM2_ContextLoad", "ERR_TPM_CONTEXT",
+                    "the context file is of another TPM, or older than this TPM's last reset");
+  }
+  Check(rc, "TPM2_ContextLoad");
+  return Object(esys, object);
+}
+
+void SetPassword(std::span<const uint8_t> password, TPM2B_AUTH& auth, size_t longest) {
+  if (password.size() > longest) {
+    throw Failure(Api::kNone, "ERR_INVALID_ARGUMENT",
+                  "this password in a TPM has at most " + std::to_string(longest) + " bytes");
   }
   while (!password.empty() && password.back() == 0) password = password.first(password.size() - 1);
   auth.size = static_cast<UINT16>(password.size());
   std::ranges::copy(password, auth.buffer);
 }
 
-void UsePassword(ESYS_CONTEXT& esys, ESYS_TR object, std::span<const uint8_t> password) {
+void UsePassword(ESYS_CONTEXT& esys, ESYS_TR object, std::span<const uint8_t> password, size_t longest) {
   Wiped<TPM2B_AUTH> auth;
-  SetPassword(password, auth.value);
+  SetPassword(password, auth.value, longest);
   Check(Esys_TR_SetAuth(&esys, object, &auth.value), "Esys_TR_SetAuth");
 }
 

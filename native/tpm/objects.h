@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 
+#include "core/bytes.h"
 #include "core/handle.h"
 #include "core/secret_bytes.h"
 
@@ -52,19 +53,30 @@ using Object = Handle<ESYS_CONTEXT, ObjectTraits>;
 /// A persistent object. Throws Failure, ERR_KEY_NOT_FOUND if there is none.
 Object FindPersistent(ESYS_CONTEXT& esys, TPM2_HANDLE handle);
 
-/// Loads a key under its parent, which must have no password. Throws Failure, ERR_TPM_PARENT if it is not the
-/// parent.
+/// What the TPM says of an object in it. Throws Failure.
+EsysPtr<TPM2B_PUBLIC> ReadPublic(ESYS_CONTEXT& esys, ESYS_TR object);
+
+/// Loads a key under its parent. `session` authorises with the parent's password, which ESYS was told, or by
+/// a policy; ESYS_TR_PASSWORD sends it in clear. Throws Failure, ERR_TPM_PARENT if it is not the parent,
+/// ERR_TPM_AUTH if that is not its password.
 Object Load(ESYS_CONTEXT& esys, ESYS_TR parent, const TPM2B_PRIVATE& private_area,
-            const TPM2B_PUBLIC& public_area);
+            const TPM2B_PUBLIC& public_area, ESYS_TR session = ESYS_TR_PASSWORD);
+
+/// Loads what TPM2_ContextSave gave out: a marshalled TPMS_CONTEXT of an object, saved through ESYS. Throws
+/// Failure, ERR_TPM_FILE_INVALID, or ERR_TPM_CONTEXT if this TPM does not know it, or no more.
+Object LoadContext(ESYS_CONTEXT& esys, const Bytes& context);
 
 /// The most bytes that a password may have: the digest of our name algorithm, SHA-256 (Part 1, 16.2).
 inline constexpr size_t kMaxPassword = 32;
+/// The same for parents and hierarchies, whose digest may be SHA-512.
+inline constexpr size_t kMaxParentPassword = 64;
 
 /// A password as the TPM keeps it: without trailing zero bytes (Part 1, 17.6.4.3). Throws Failure if it is
 /// too long.
-void SetPassword(std::span<const uint8_t> password, TPM2B_AUTH& auth);
+void SetPassword(std::span<const uint8_t> password, TPM2B_AUTH& auth, size_t longest = kMaxPassword);
 
 /// Tells ESYS the password with which it shall authorise commands on `object`.
-void UsePassword(ESYS_CONTEXT& esys, ESYS_TR object, std::span<const uint8_t> password);
+void UsePassword(ESYS_CONTEXT& esys, ESYS_TR object, std::span<const uint8_t> password,
+                 size_t longest = kMaxPassword);
 
 }  // namespace aws_hmac::tpm

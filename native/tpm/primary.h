@@ -1,16 +1,20 @@
 #pragma once
 
 #include "tpm/objects.h"
+#include "tpm/tpm.h"
 
 namespace aws_hmac::tpm {
 
-/// The H-2 primary of a hierarchy (ESYS_TR_RH_OWNER, ESYS_TR_RH_NULL): ECC P-256 with an empty `unique`, the
-/// parent that TSS2 PEM files mean (draft-bottomley-tpm2-keys, 3.1.8). The same key each time it is made,
-/// except in the NULL hierarchy, where it lasts until the TPM is reset. Keep it for a moment only: a TPM has
-/// three slots.
-Object CreatePrimary(ESYS_CONTEXT& esys, ESYS_TR hierarchy);
+/// A primary of a hierarchy (ESYS_TR_RH_OWNER, …), made by its template: the same key each time, except in
+/// the NULL hierarchy, where it lasts until the TPM is reset. Keep it for a moment only: a TPM has three
+/// slots. `session` authorises with the hierarchy's password, which ESYS was told; ESYS_TR_PASSWORD sends it
+/// in clear. Throws Failure, ERR_TPM_AUTH if that is not the hierarchy's password, ERR_TPM_PARENT if the
+/// hierarchy is off.
+Object CreatePrimary(ESYS_CONTEXT& esys, ESYS_TR hierarchy, Primary primary = Primary::kStorageEcc,
+                     ESYS_TR session = ESYS_TR_PASSWORD);
 
-/// A parent as key files name it: 0x40000001 or 0x81……. Throws Failure, ERR_TPM_PARENT if it is neither.
-Object OpenParent(ESYS_CONTEXT& esys, TPM2_HANDLE parent);
+/// Whether a key has the policy of the endorsement keys that TCG's low-range templates make, and no password:
+/// PolicySecret with the endorsement hierarchy (EK Credential Profile 2.x, B.6.2, PolicyA with SHA-256).
+bool WantsEndorsementPolicy(const TPMT_PUBLIC& key);
 
 }  // namespace aws_hmac::tpm

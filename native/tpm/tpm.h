@@ -25,16 +25,34 @@ struct PersistentKey {
   uint32_t handle;
 };
 
-/// A key that is loaded under its parent: a persistent handle or a hierarchy's primary.
+/// The templates of a hierarchy's primary, each with AES-128-CFB for its children. `kStorage…`: the H-2
+/// template with an empty `unique`, the parent that TSS2 PEM files mean (draft-bottomley-tpm2-keys, 3.1.8),
+/// or the same with RSA 2048 (`rsaParent`). `kEk…`: TCG's low-range templates of the endorsement key (EK
+/// Credential Profile 2.x, B.3.3 and B.3.4).
+enum class Primary { kStorageEcc, kStorageRsa, kEkEcc, kEkRsa };
+
+struct Parent {
+  uint32_t handle;                         // 0x4000000…: the hierarchy of a primary; 0x81……: persistent
+  Primary primary = Primary::kStorageEcc;  // of a hierarchy only
+  SecretBytes password{};                  // of the parent; at most 64 bytes; may be empty
+  SecretBytes hierarchy_password{};        // of the primary's hierarchy, and of the endorsement for an EK
+};
+
+/// A key that is loaded under its parent.
 struct LoadedKey {
-  uint32_t parent;     // 0x40000001 (owner) or 0x81……
+  Parent parent;
   Bytes public_area;   // marshalled TPM2B_PUBLIC
   Bytes private_area;  // marshalled TPM2B_PRIVATE
 };
 
+/// A key whose context was saved (TPM2_ContextSave), until the TPM is reset.
+struct SavedKey {
+  Bytes context;  // marshalled TPMS_CONTEXT, its blob as ESYS writes it
+};
+
 struct OpenOptions {
   std::string tcti;  // e.g. "device:/dev/tpmrm0", "swtpm:host=127.0.0.1,port=2321"
-  std::variant<PersistentKey, LoadedKey> key;
+  std::variant<PersistentKey, LoadedKey, SavedKey> key;
   Protection protection;
 };
 

@@ -87,7 +87,7 @@ class Tpm : public ::testing::Test {
   }
 
   OpenOptions Options(const Imported& key, std::string_view password = "") {
-    return {tcti_, LoadedKey{key.parent, key.public_area, key.private_area},
+    return {tcti_, LoadedKey{{key.parent}, key.public_area, key.private_area},
             Protection{SecretBytes(AsBytes(password))}};
   }
 
@@ -208,7 +208,7 @@ TEST_F(Tpm, AKeyUnderAPersistentParent) {
     Object(connection.esys(), persistent);
   }
   OpenOptions options = Options(key, kPassword);
-  std::get<LoadedKey>(options.key).parent = kParent;
+  std::get<LoadedKey>(options.key).parent.handle = kParent;
   EXPECT_EQ(Sign(*OpenKey(std::move(options)), 1024), kVectors[1].mac);
 
   OpenOptions parent_as_key{tcti_, PersistentKey{kParent}, {}};
@@ -216,18 +216,21 @@ TEST_F(Tpm, AKeyUnderAPersistentParent) {
   Evict(kParent);
 
   OpenOptions orphan = Options(key, kPassword);
-  std::get<LoadedKey>(orphan.key).parent = kParent;
+  std::get<LoadedKey>(orphan.key).parent.handle = kParent;
   EXPECT_STREQ(FailureOf([&] { OpenKey(std::move(orphan)); }).code, "ERR_TPM_PARENT");
   OpenOptions elsewhere = Options(key, kPassword);
-  std::get<LoadedKey>(elsewhere.key).parent = TPM2_RH_ENDORSEMENT;
+  std::get<LoadedKey>(elsewhere.key).parent.handle = TPM2_RH_ENDORSEMENT;
   EXPECT_STREQ(FailureOf([&] { OpenKey(std::move(elsewhere)); }).code, "ERR_TPM_PARENT");
+  OpenOptions nowhere = Options(key, kPassword);
+  std::get<LoadedKey>(nowhere.key).parent.handle = TPM2_TRANSIENT_FIRST;
+  EXPECT_STREQ(FailureOf([&] { OpenKey(std::move(nowhere)); }).code, "ERR_TPM_PARENT");
 }
 
 TEST_F(Tpm, AnAlteredKeyFile) {
   Imported key = Import();
   OpenOptions garbage = Options(key);
   std::get<LoadedKey>(garbage.key).public_area = {0, 200, 1, 2};
-  EXPECT_STREQ(FailureOf([&] { OpenKey(std::move(garbage)); }).code, "ERR_PEM_INVALID");
+  EXPECT_STREQ(FailureOf([&] { OpenKey(std::move(garbage)); }).code, "ERR_TPM_FILE_INVALID");
   key.private_area[10] ^= 1;
   EXPECT_STREQ(FailureOf([&] { OpenKey(Options(key)); }).code, "ERR_TPM_PARENT");
 }

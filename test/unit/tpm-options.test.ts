@@ -2,6 +2,7 @@ import { openTpmKey, type TpmKeyOptions } from "../../lib/keys/tpm.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 
 const handle = 0x81008001;
+const blobs = { publicArea: Buffer.of(0, 1, 5), privateArea: Buffer.of(0, 1, 6) };
 
 describe("options of TPM keys", () => {
   const opening = (options: object): Promise<unknown> => openTpmKey(options as TpmKeyOptions);
@@ -9,8 +10,28 @@ describe("options of TPM keys", () => {
     importTpmKey(Buffer.from("k".repeat(40)), options as { handle: number });
 
   test.each([
-    [{}, "exactly one of handle, pem and pemFile"],
-    [{ handle, pem: "x" }, "exactly one of handle, pem and pemFile"],
+    [{}, "exactly one of handle, pem, pemFile, contextFile, blobs"],
+    [{ handle, pem: "x" }, "exactly one of handle, pem, pemFile, contextFile, blobs"],
+    [{ contextFile: "x", blobs }, "exactly one of handle, pem, pemFile, contextFile, blobs"],
+    [{ contextFile: 7 }, "contextFile must be a path"],
+    [{ blobs: null }, "blobs.publicArea must be a Uint8Array or a path"],
+    [{ blobs: { publicArea: blobs.publicArea } }, "blobs.privateArea must be a Uint8Array or a path"],
+    [{ blobs: { ...blobs, privateArea: "" } }, "blobs.privateArea must be a path"],
+    [{ handle, parent: "owner" }, "parent and parentAuth are for"],
+    [{ contextFile: "x", parentAuth: { password: "p" } }, "parent and parentAuth are for"],
+    [{ blobs, parent: "storage" }, "parent must be a persistent handle or one of: ek-ecc, ek-rsa, owner"],
+    [{ blobs, parent: "toString" }, "parent must be a persistent handle or one of"],
+    [{ blobs, parent: null }, "parent must be a persistent handle or one of"],
+    [{ blobs, parent: 0x40000001 }, "parent must be a persistent handle, 0x81000000..0x81ffffff"],
+    [{ blobs, parentAuth: {} }, "parentAuth must have"],
+    [{ blobs, parentAuth: null }, "parentAuth must have"],
+    [{ blobs, parentAuth: { password: undefined } }, "parentAuth must have"],
+    [{ blobs, parentAuth: { password: 7 } }, "parentAuth.password must be"],
+    [{ blobs, parentAuth: { password: "p".repeat(65) } }, "parentAuth.password must have at most 64 bytes"],
+    [
+      { blobs, parentAuth: { password: "p", hierarchyPassword: "p".repeat(65) } },
+      "parentAuth.hierarchyPassword must have at most 64 bytes",
+    ],
     [{ handle: 0x80000001 }, "handle must be"],
     [{ handle: "0x81008001" }, "handle must be"],
     [{ pem: 7 }, "pem must be"],

@@ -1,9 +1,12 @@
 import { der, tags } from "../../lib/keys/der.js";
-import { formatTss2Pem, ownerHierarchy, parseTss2Pem } from "../../lib/keys/tss2-pem.js";
+import { ownerHierarchy } from "../../lib/keys/tpm-parent.js";
+import { formatTss2Pem, parseTss2Pem } from "../../lib/keys/tss2-pem.js";
 
 const publicArea = Buffer.from("000a00080000000000000000", "hex");
 const privateArea = Buffer.concat([Buffer.from("00c8", "hex"), Buffer.alloc(200, 7)]);
 const blobs = { publicArea, privateArea, parent: ownerHierarchy };
+
+const read = { ...blobs, primary: "ecc" };
 
 const loadable = der(tags.objectIdentifier, Buffer.from("6781050a0103", "hex"));
 const owner = der(tags.integer, Buffer.from("40000001", "hex"));
@@ -30,7 +33,7 @@ function invalid(pem: string): string {
 describe("TSS2 PEM", () => {
   test.each([0x40000001, 0x81000000, 0x81ffffff])("what is written is read again: parent 0x%x", (parent) => {
     for (const emptyAuth of [true, false]) {
-      expect(parseTss2Pem(formatTss2Pem({ ...blobs, parent }, emptyAuth))).toEqual({ ...blobs, parent });
+      expect(parseTss2Pem(formatTss2Pem({ ...blobs, parent }, emptyAuth))).toEqual({ ...read, parent });
     }
   });
 
@@ -54,6 +57,10 @@ describe("TSS2 PEM", () => {
     ["0 means the owner hierarchy", "00", ownerHierarchy],
     ["so does a transient handle", "0080000000", ownerHierarchy],
     ["also without the leading zero", "80000000", ownerHierarchy],
+    ["the owner hierarchy", "40000001", 0x40000001],
+    ["the NULL hierarchy", "40000007", 0x40000007],
+    ["the endorsement hierarchy", "4000000b", 0x4000000b],
+    ["the platform hierarchy", "4000000c", 0x4000000c],
     ["a persistent handle", "0081000001", 0x81000001],
     ["a persistent handle as a negative number", "81000001", 0x81000001],
   ])("parent: %s", (_what, hex, parent) => {
@@ -61,8 +68,8 @@ describe("TSS2 PEM", () => {
   });
 
   test.each([
-    ["the endorsement hierarchy", "4000000b", "0x4000000b is not supported"],
-    ["the NULL hierarchy", "40000007", "0x40000007 is not supported"],
+    ["the lockout authority, which has no keys", "4000000a", "0x4000000a is neither a hierarchy"],
+    ["an NV index", "01000001", "0x01000001 is neither a hierarchy"],
     ["a number that is no handle", "0100000000", "not a handle"],
     ["nothing", "", "not a handle"],
   ])("refuses as parent: %s", (_what, hex, message) => {
@@ -76,13 +83,19 @@ describe("TSS2 PEM", () => {
       optional(3, tags.sequence, ""),
       optional(4, 0x0c, "6b6579"),
       optional(5, tags.boolean, "00"),
+      optional(6, tags.octetString, "000b00"),
     ];
-    expect(parseTss2Pem(keyOf(loadable, ...fields, owner, ...areas))).toEqual(blobs);
+    expect(parseTss2Pem(keyOf(loadable, ...fields, owner, ...areas))).toEqual(read);
+  });
+
+  test.each(["01", "ff"])("rsaParent written as %s means the RSA primary", (value) => {
+    const file = keyOf(loadable, optional(5, tags.boolean, value), owner, ...areas);
+    expect(parseTss2Pem(file)).toEqual({ ...blobs, primary: "rsa" });
   });
 
   test("text around the key and Windows line ends do no harm", () => {
     const pem = formatTss2Pem(blobs, true).replaceAll("\n", "\r\n");
-    expect(parseTss2Pem(`a signing key\r\n${pem}\r\n`)).toEqual(blobs);
+    expect(parseTss2Pem(`a signing key\r\n${pem}\r\n`)).toEqual(read);
   });
 
   const good = formatTss2Pem(blobs, true);
@@ -108,7 +121,6 @@ describe("TSS2 PEM", () => {
     ["sealed data", keyOf(type("6781050a0105"), owner, ...areas), "sealed data"],
     ["another object", keyOf(type("2a864886"), owner, ...areas), "no TPM key"],
     ["a secret", keyOf(loadable, optional(2, tags.octetString, "00"), owner, ...areas), "no secret"],
-    ["an RSA parent", keyOf(loadable, optional(5, tags.boolean, "ff"), owner, ...areas), "RSA primary"],
     [
       "emptyAuth of two bytes",
       keyOf(loadable, optional(0, tags.boolean, "0101"), owner, ...areas),
