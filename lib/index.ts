@@ -30,6 +30,15 @@ export {
   type TpmImportToHandle,
   type TpmImportToPem,
 } from "./provision/tpm.js";
+export {
+  type ListedTpmKey,
+  listTpmKeys,
+  removeTpmKey,
+  type TpmAttribute,
+  type TpmListOptions,
+  type TpmRemoveOptions,
+} from "./provision/tpm-housekeeping.js";
+export type { TpmOwnerAuth } from "./provision/tpm-owner.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
 export type { KeyCacheMode } from "./sigv4/key-cache.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";

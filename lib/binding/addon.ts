@@ -49,12 +49,46 @@ export interface NativeProbe {
   probeMac: Uint8Array;
 }
 
-export interface NativeTpmImport extends NativeProbe {
+/** How the owner hierarchy is authorised. */
+export interface NativeTpmOwner {
+  /** At most 64 bytes, empty for none. */
+  ownerPassword: Uint8Array;
+  ownerPasswordInClear: boolean;
+}
+
+/** Stands for the first free handle of the owner's range. */
+export const firstFreeHandle = 0;
+
+export interface NativeTpmImport extends NativeProbe, NativeTpmOwner {
   tcti: string;
   /** 1..64 bytes. */
   key: Uint8Array;
   password: Uint8Array;
+  /** Where to make the key persistent; without it the blobs are the result. */
   handle?: number;
+  /** By default of a key without password. */
+  noDA?: boolean;
+}
+
+export interface NativeTpmImported extends NativeTpmBlobs {
+  /** Where the key was made persistent. */
+  handle?: number;
+}
+
+/** A persistent HMAC key. */
+export interface NativeTpmListed {
+  handle: number;
+  name: Uint8Array;
+  /** TPMA_OBJECT. */
+  attributes: number;
+  hasPolicy: boolean;
+  isUsable: boolean;
+}
+
+export interface NativeTpmRemove extends NativeTpmOwner {
+  tcti: string;
+  handle: number;
+  force: boolean;
 }
 
 export interface NativeTokenQuery {
@@ -90,7 +124,9 @@ export interface NativeError extends Error {
 /** One device connection with a thread of its own. Every call is queued under an `id` of the caller's choice. */
 export interface NativeConnection {
   openTpm(id: number, options: NativeTpmOpen): Promise<void>;
-  importTpm(id: number, options: NativeTpmImport): Promise<NativeTpmBlobs>;
+  importTpm(id: number, options: NativeTpmImport): Promise<NativeTpmImported>;
+  listTpm(id: number, options: { tcti: string }): Promise<NativeTpmListed[]>;
+  removeTpm(id: number, options: NativeTpmRemove): Promise<void>;
   openPkcs11(id: number, options: NativePkcs11Open): Promise<void>;
   importPkcs11(id: number, options: NativePkcs11Import): Promise<{ extractable: boolean }>;
   /** HMAC-SHA256 by the opened key: 32 bytes. */

@@ -8,9 +8,11 @@ import {
   type NativeError,
   type NativePkcs11Import,
   type NativePkcs11Open,
-  type NativeTpmBlobs,
   type NativeTpmImport,
+  type NativeTpmImported,
+  type NativeTpmListed,
   type NativeTpmOpen,
+  type NativeTpmRemove,
 } from "./addon.js";
 
 /** The bounds of one call. */
@@ -29,8 +31,16 @@ export class Connection {
     return this.#call(call, (id) => this.#native.openTpm(id, options));
   }
 
-  importTpm(options: NativeTpmImport, call: CallOptions): Promise<NativeTpmBlobs> {
+  importTpm(options: NativeTpmImport, call: CallOptions): Promise<NativeTpmImported> {
     return this.#call(call, (id) => this.#native.importTpm(id, options));
+  }
+
+  listTpm(options: { tcti: string }, call: CallOptions): Promise<NativeTpmListed[]> {
+    return this.#call(call, (id) => this.#native.listTpm(id, options));
+  }
+
+  removeTpm(options: NativeTpmRemove, call: CallOptions): Promise<void> {
+    return this.#call(call, (id) => this.#native.removeTpm(id, options));
   }
 
   openPkcs11(options: NativePkcs11Open, call: CallOptions): Promise<void> {

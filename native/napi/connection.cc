@@ -47,6 +47,8 @@ Napi::Function Connection::Define(Napi::Env env) {
       env, "Connection",
       {InstanceMethod<&Connection::Submit<OpenTpm>>("openTpm"),
        InstanceMethod<&Connection::Submit<ImportTpm>>("importTpm"),
+       InstanceMethod<&Connection::Submit<ListTpm>>("listTpm"),
+       InstanceMethod<&Connection::Submit<RemoveTpm>>("removeTpm"),
        InstanceMethod<&Connection::Submit<OpenPkcs11>>("openPkcs11"),
        InstanceMethod<&Connection::Submit<ImportPkcs11>>("importPkcs11"),
        InstanceMethod<&Connection::Mac>("mac"), InstanceMethod<&Connection::Cancel>("cancel"),

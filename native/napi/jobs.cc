@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pkcs11/pkcs11.h"
+#include "tpm/housekeeping.h"
 #include "tpm/tpm.h"
 
 namespace aws_hmac::napi {
@@ -58,6 +59,43 @@ class ImportCall : public Call {
   std::optional<Imported> imported_;
 };
 
+class ListTpmCall : public Call {
+ public:
+  ListTpmCall(uint64_t id, std::string tcti) : Call(id), tcti_(std::move(tcti)) {}
+
+  void Run(std::unique_ptr<HmacDevice>& /*device*/) override { keys_ = tpm::ListKeys(tcti_); }
+  Napi::Value Answer(Napi::Env env) override {
+    auto list = Napi::Array::New(env, keys_.size());
+    for (uint32_t i = 0; i < keys_.size(); i++) list.Set(i, Describe(env, keys_[i]));
+    return list;
+  }
+
+ private:
+  static Napi::Object Describe(Napi::Env env, const tpm::ListedKey& key) {
+    auto result = Napi::Object::New(env);
+    result.Set("handle", Napi::Number::New(env, key.handle));
+    result.Set("name", ToBuffer(env, key.name));
+    result.Set("attributes", Napi::Number::New(env, key.attributes));
+    result.Set("hasPolicy", Napi::Boolean::New(env, key.has_policy));
+    result.Set("isUsable", Napi::Boolean::New(env, key.is_usable));
+    return result;
+  }
+
+  std::string tcti_;
+  std::vector<tpm::ListedKey> keys_;
+};
+
+class RemoveTpmCall : public Call {
+ public:
+  RemoveTpmCall(uint64_t id, tpm::RemoveOptions options) : Call(id), options_(std::move(options)) {}
+
+  void Run(std::unique_ptr<HmacDevice>& /*device*/) override { tpm::RemoveKey(std::move(options_)); }
+  Napi::Value Answer(Napi::Env env) override { return env.Undefined(); }
+
+ private:
+  tpm::RemoveOptions options_;
+};
+
 class SignCall : public Call {
  public:
   SignCall(uint64_t id, std::span<const uint8_t> message)
@@ -90,6 +128,11 @@ tpm::Primary PrimaryOf(const Options& options) {
   options.Refuse("primary", "the name of a template");
 }
 
+tpm::OwnerAuth OwnerOf(const Options& options) {
+  return {.password = options.Secret("ownerPassword"),
+          .password_in_clear = options.Boolean("ownerPasswordInClear")};
+}
+
 }  // namespace
 
 std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
@@ -117,17 +160,31 @@ std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
   tpm::ImportOptions import{.tcti = options.String("tcti"),
                             .key = options.Secret("key"),
                             .password = options.Secret("password"),
-                            .handle = std::nullopt};
+                            .handle = std::nullopt,
+                            .owner = OwnerOf(options)};
+  if (options.Has("noDA")) import.no_da = options.Boolean("noDA");
   if (options.Has("handle")) import.handle = options.Uint32("handle");
   const auto describe = [](Napi::Env env, const tpm::Imported& imported) -> Napi::Value {
     auto result = Napi::Object::New(env);
     result.Set("publicArea", ToBuffer(env, imported.public_area));
     result.Set("privateArea", ToBuffer(env, imported.private_area));
     result.Set("parent", Napi::Number::New(env, imported.parent));
+    if (imported.handle) result.Set("handle", Napi::Number::New(env, *imported.handle));
     return result;
   };
   return std::make_unique<ImportCall<tpm::ImportOptions, tpm::Imported>>(id, tpm::ImportKey, describe,
                                                                          std::move(import), options);
+}
+
+std::unique_ptr<Call> ListTpm(uint64_t id, const Options& options) {
+  return std::make_unique<ListTpmCall>(id, options.String("tcti"));
+}
+
+std::unique_ptr<Call> RemoveTpm(uint64_t id, const Options& options) {
+  return std::make_unique<RemoveTpmCall>(id, tpm::RemoveOptions{.tcti = options.String("tcti"),
+                                                                .handle = options.Uint32("handle"),
+                                                                .owner = OwnerOf(options),
+                                                                .force = options.Boolean("force")});
 }
 
 std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options) {

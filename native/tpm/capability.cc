@@ -6,13 +6,14 @@
 namespace aws_hmac::tpm {
 namespace {
 
-// Asks for one item; the TPM answers with the next higher one if it does not have it.
-EsysPtr<TPMS_CAPABILITY_DATA> Ask(ESYS_CONTEXT& esys, TPM2_CAP capability, UINT32 property) {
+// Asks for items from `property` on; the TPM leaves out those that it does not have.
+EsysPtr<TPMS_CAPABILITY_DATA> Ask(ESYS_CONTEXT& esys, TPM2_CAP capability, UINT32 property,
+                                  UINT32 count = 1) {
   TPMI_YES_NO more = TPM2_NO;
   TPMS_CAPABILITY_DATA* data = nullptr;
   Command("TPM2_GetCapability", [&] {
-    return Esys_GetCapability(&esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, capability, property, 1, &more,
-                              &data);
+    return Esys_GetCapability(&esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, capability, property, count,
+                              &more, &data);
   });
   return EsysPtr<TPMS_CAPABILITY_DATA>(data);
 }
@@ -38,6 +39,18 @@ bool HasHandle(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
   const auto answer = Ask(esys, TPM2_CAP_HANDLES, handle);
   const auto& handles = answer->data.handles;
   return handles.count == 1 && handles.handle[0] == handle;
+}
+
+std::vector<TPM2_HANDLE> PersistentHandles(ESYS_CONTEXT& esys) {
+  std::vector<TPM2_HANDLE> all;
+  // One answer need not hold all of them, whatever is asked for.
+  for (TPM2_HANDLE from = TPM2_PERSISTENT_FIRST;;) {
+    const auto answer = Ask(esys, TPM2_CAP_HANDLES, from, TPM2_MAX_CAP_HANDLES);
+    const auto& handles = answer->data.handles;
+    for (UINT32 i = 0; i < handles.count; i++) all.push_back(handles.handle[i]);
+    if (handles.count == 0 || all.back() == TPM2_PERSISTENT_LAST) return all;
+    from = all.back() + 1;
+  }
 }
 
 }  // namespace aws_hmac::tpm

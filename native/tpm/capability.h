@@ -2,6 +2,8 @@
 
 #include <tss2/tss2_esys.h>
 
+#include <vector>
+
 namespace aws_hmac::tpm {
 
 /// The most bytes that one buffer parameter may have (TPM2_PT_INPUT_BUFFER). Throws Failure.
@@ -12,5 +14,8 @@ bool HasCommand(ESYS_CONTEXT& esys, TPM2_CC command);
 
 /// Whether something is at this handle. Throws Failure.
 bool HasHandle(ESYS_CONTEXT& esys, TPM2_HANDLE handle);
+
+/// Every persistent handle, rising. Throws Failure.
+std::vector<TPM2_HANDLE> PersistentHandles(ESYS_CONTEXT& esys);
 
 }  // namespace aws_hmac::tpm

@@ -6,6 +6,7 @@
 #include "tpm/connection.h"
 #include "tpm/key_area.h"
 #include "tpm/mac.h"
+#include "tpm/owner.h"
 #include "tpm/primary.h"
 #include "tpm/tpm.h"
 
@@ -44,7 +45,8 @@ Created Create(ESYS_CONTEXT& esys, ESYS_TR parent, const Authorization& authoriz
   SetPassword(options.password.span(), sensitive.userAuth);
   sensitive.data.size = static_cast<UINT16>(options.key.size());
   std::ranges::copy(options.key.span(), sensitive.data.buffer);
-  const TPM2B_PUBLIC area = HmacKeyTemplate(sensitive.userAuth.size > 0);
+  // Without a password there is nothing to guess; with one, guesses count unless the user says otherwise.
+  const TPM2B_PUBLIC area = HmacKeyTemplate(options.no_da.value_or(sensitive.userAuth.size == 0));
   const TPM2B_DATA nothing{};
   const TPML_PCR_SELECTION no_pcr{};
   TPM2B_PUBLIC* public_area = nullptr;
@@ -70,13 +72,26 @@ void RequireFree(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
   if (HasHandle(esys, handle)) throw ToFailure(TPM2_RC_NV_DEFINED, "TPM2_GetCapability");
 }
 
-void MakePersistent(ESYS_CONTEXT& esys, ESYS_TR key, TPM2_HANDLE handle) {
-  ESYS_TR persistent = ESYS_TR_NONE;
-  Command("TPM2_EvictControl", [&] {
-    return Esys_EvictControl(&esys, ESYS_TR_RH_OWNER, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                             handle, &persistent);
-  });
-  Object(esys, persistent);
+// The first handle from `from` on that the TPM does not list.
+TPM2_HANDLE FirstFree(ESYS_CONTEXT& esys, TPM2_HANDLE from) {
+  for (const TPM2_HANDLE taken : PersistentHandles(esys)) {
+    if (taken == from) from++;
+  }
+  if (from >= TPM2_PLATFORM_PERSISTENT) {
+    throw Failure(Api::kTpm, "ERR_TPM_MEMORY", "every persistent handle of the owner hierarchy is taken");
+  }
+  return from;
+}
+
+TPM2_HANDLE MakePersistent(ESYS_CONTEXT& esys, const Owner& owner, const Object& key, TPM2_HANDLE wanted) {
+  if (wanted != kFirstFreeHandle) {
+    if (!owner.MakePersistent(key, wanted)) throw ToFailure(TPM2_RC_NV_DEFINED, "TPM2_EvictControl");
+    return wanted;
+  }
+  // Another program may take the handle in between: then the next one.
+  TPM2_HANDLE handle = FirstFree(esys, TPM2_PERSISTENT_FIRST);
+  while (!owner.MakePersistent(key, handle)) handle = FirstFree(esys, handle + 1);
+  return handle;
 }
 
 }  // namespace
@@ -89,19 +104,21 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
   const Connection connection(options.tcti);
   ESYS_CONTEXT& esys = connection.esys();
   const EsysCopyOfSecret wiped_last(esys);
-  if (options.handle) RequireFree(esys, *options.handle);
+  if (options.handle && *options.handle != kFirstFreeHandle) RequireFree(esys, *options.handle);
 
-  Object parent = CreatePrimary(esys, ESYS_TR_RH_OWNER);
-  const Protection protection;  // the parent has no password; the session encrypts what crosses the bus
-  const Authorization authorization(esys, protection, parent.get());
+  // Salted before the owner's password is needed; the session proves that and encrypts what crosses the bus.
+  const Authorization authorization(esys, Protection{}, CreatePrimary(esys, ESYS_TR_RH_NULL).get());
+  const Owner owner(esys, options.owner, authorization.first());
+  Object parent = owner.CreatePrimary();
   const Created created = Create(esys, parent.get(), authorization, options);
   const Object key = Load(esys, parent.get(), *created.private_area, *created.public_area);
   parent.Reset();
 
   UsePassword(esys, key.get(), options.password.span());
   Verify(esys, key.get(), authorization, probe);
-  if (options.handle) MakePersistent(esys, key.get(), *options.handle);
-  return {Marshal(*created.public_area), Marshal(*created.private_area), TPM2_RH_OWNER};
+  std::optional<uint32_t> handle;
+  if (options.handle) handle = MakePersistent(esys, owner, key, *options.handle);
+  return {Marshal(*created.public_area), Marshal(*created.private_area), TPM2_RH_OWNER, handle};
 }
 
 }  // namespace aws_hmac::tpm

@@ -35,15 +35,14 @@ Failure Unsuitable(const char* why) {
 
 }  // namespace
 
-TPM2B_PUBLIC HmacKeyTemplate(bool has_password) {
+TPM2B_PUBLIC HmacKeyTemplate(bool no_da) {
   TPM2B_PUBLIC area{};
   TPMT_PUBLIC& key = area.publicArea;
   key.type = TPM2_ALG_KEYEDHASH;
   key.nameAlg = TPM2_ALG_SHA256;
   key.objectAttributes =
       TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_SIGN_ENCRYPT;
-  // Without a password there is nothing to guess; with one, guesses must count.
-  if (!has_password) key.objectAttributes |= TPMA_OBJECT_NODA;
+  if (no_da) key.objectAttributes |= TPMA_OBJECT_NODA;
   key.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_HMAC;
   key.parameters.keyedHashDetail.scheme.details.hmac.hashAlg = TPM2_ALG_SHA256;
   return area;

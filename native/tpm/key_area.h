@@ -6,8 +6,8 @@
 
 namespace aws_hmac::tpm {
 
-/// The public area that an imported HMAC-SHA256 key gets.
-TPM2B_PUBLIC HmacKeyTemplate(bool has_password);
+/// The public area that an imported HMAC-SHA256 key gets; `no_da`: wrong passwords do not count.
+TPM2B_PUBLIC HmacKeyTemplate(bool no_da);
 
 /// Throws Failure unless the key makes HMAC-SHA256 and a password is enough to use it: ERR_KEY_UNSUITABLE,
 /// ERR_TPM_POLICY.

@@ -59,17 +59,29 @@ struct OpenOptions {
 /// Connects, loads or finds the key, checks that it is an HMAC-SHA256 signing key. Throws Failure.
 std::unique_ptr<HmacDevice> OpenKey(OpenOptions options);
 
+/// The password of the owner hierarchy, and whether it may cross the bus in clear.
+struct OwnerAuth {
+  SecretBytes password;            // at most 64 bytes; may be empty
+  bool password_in_clear = false;  // TPM_RS_PW instead of an HMAC session (Part 1, 19.4)
+};
+
+/// In place of a handle: the first free one of the owner's range, 0x81000000..0x817FFFFF.
+inline constexpr uint32_t kFirstFreeHandle = 0;
+
 struct ImportOptions {
   std::string tcti;
   SecretBytes key;                 // the HMAC key, 1..64 bytes
   SecretBytes password;            // of the new key; empty for none
   std::optional<uint32_t> handle;  // where to make it persistent; without it the blobs are the result
+  OwnerAuth owner = {};
+  std::optional<bool> no_da = {};  // wrong passwords do not count; by default only where there is none
 };
 
 struct Imported {
   Bytes public_area;   // marshalled TPM2B_PUBLIC
   Bytes private_area;  // marshalled TPM2B_PRIVATE, encrypted by the parent
   uint32_t parent;     // 0x40000001: the owner hierarchy's H-2 primary
+  std::optional<uint32_t> handle;
 };
 
 /// TPM2_Create under the owner hierarchy's H-2 primary in a salted, encrypted session; loads the new key and

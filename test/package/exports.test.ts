@@ -18,8 +18,10 @@ const values = [
   "importPkcs11Key",
   "importTpmKey",
   "insecureMemoryKey",
+  "listTpmKeys",
   "openPkcs11Key",
   "openTpmKey",
+  "removeTpmKey",
   "sdkIdentity",
 ];
 

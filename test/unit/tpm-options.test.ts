@@ -1,5 +1,6 @@
 import { openTpmKey, type TpmKeyOptions } from "../../lib/keys/tpm.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
+import { listTpmKeys, removeTpmKey } from "../../lib/provision/tpm-housekeeping.js";
 
 const handle = 0x81008001;
 const blobs = { publicArea: Buffer.of(0, 1, 5), privateArea: Buffer.of(0, 1, 6) };
@@ -60,10 +61,33 @@ describe("options of TPM keys", () => {
     [{ handle, auth: { password: undefined } }, "auth.password must be"],
     [{ handle, auth: "the password itself" }, "auth.password must be"],
     [{ output: "pem", timeout: Number.NaN }, "timeout must be"],
+    [{ handle: "any" }, "handle must be"],
+    [{ handle: 0 }, "handle must be"],
+    [{ handle: "free", output: "pem" }, "either handle or output"],
+    [{ handle: "free", noDA: 1 }, "noDA must be"],
+    [{ handle, ownerAuth: { password: undefined } }, "ownerAuth.password must be"],
+    [{ handle, ownerAuth: { password: "p".repeat(65) } }, "ownerAuth.password must have at most 64 bytes"],
+    [{ handle, ownerAuth: { password: "p", mode: "clear" } }, "ownerAuth.mode must be"],
   ])("importTpmKey(%j): %s", async (options, message) => {
     await expect(importing(options)).rejects.toMatchObject({
       code: "ERR_INVALID_ARGUMENT",
       message: expect.stringContaining(message),
     });
+  });
+
+  test("listTpmKeys and removeTpmKey check theirs too", async () => {
+    const refused = (option: string): object => ({
+      code: "ERR_INVALID_ARGUMENT",
+      message: expect.stringContaining(option),
+    });
+    await expect(listTpmKeys({ tcti: "" })).rejects.toMatchObject(refused("tcti"));
+    await expect(listTpmKeys({ timeout: 0 })).rejects.toMatchObject(refused("timeout"));
+    await expect(removeTpmKey({ handle: 0x81800000 })).rejects.toMatchObject(refused("handle"));
+    await expect(removeTpmKey({ handle, force: "yes" as unknown as boolean })).rejects.toMatchObject(
+      refused("force"),
+    );
+    await expect(removeTpmKey({ handle, ownerAuth: { password: "p".repeat(65) } })).rejects.toMatchObject(
+      refused("ownerAuth.password"),
+    );
   });
 });

@@ -1,0 +1,109 @@
+import type { NativeTpmListed } from "../binding/addon.js";
+import { withConnection } from "../binding/with-connection.js";
+import { checkTimeout, invalid } from "../core/validate.js";
+import { wipe } from "../core/wipe.js";
+import { persistentHandle, type TpmDevice, tctiOf } from "../keys/tpm-options.js";
+import { ownerAuthOf, type TpmOwnerAuth } from "./tpm-owner.js";
+
+/** Which TPM to look into. */
+export interface TpmListOptions extends TpmDevice {
+  /** Milliseconds that the listing may take; 30 000 by default. */
+  timeout?: number | undefined;
+}
+
+/** Attributes of a TPM object, by bit (TPMA_OBJECT; TCG TPM 2.0 Part 2, 8.3). */
+const attributeBits = {
+  fixedTPM: 1,
+  stClear: 2,
+  fixedParent: 4,
+  sensitiveDataOrigin: 5,
+  userWithAuth: 6,
+  adminWithPolicy: 7,
+  firmwareLimited: 8,
+  svnLimited: 9,
+  noDA: 10,
+  encryptedDuplication: 11,
+  restricted: 16,
+  decrypt: 17,
+  sign: 18,
+  x509sign: 19,
+} as const;
+
+/** An attribute of a TPM object, in the TCG's words. */
+export type TpmAttribute = keyof typeof attributeBits;
+
+/** A persistent HMAC key in a TPM. */
+export interface ListedTpmKey {
+  /** 0x81000000..0x81FFFFFF. */
+  handle: number;
+  /** The key's name, in hexadecimal: its name algorithm and the digest of its public area, as tpm2_readpublic shows it. */
+  name: string;
+  /** What is set, e.g. `fixedTPM`, `fixedParent`, `userWithAuth`, `sign`. */
+  attributes: TpmAttribute[];
+  /** Whether the key has a policy, which may be needed to use it. */
+  hasPolicy: boolean;
+  /** Whether `openTpmKey({ handle })` takes it: an unrestricted HMAC-SHA256 signing key that a password is enough for. */
+  usableForAws4: boolean;
+}
+
+/** Which object to remove, and by whose leave. */
+export interface TpmRemoveOptions extends TpmDevice {
+  /** The key's persistent handle, 0x81000000..0x817FFFFF. */
+  handle: number;
+  /** Needed where the owner hierarchy has a password. */
+  ownerAuth?: TpmOwnerAuth | undefined;
+  /** Removes whatever is at the handle, be it an HMAC key or not. */
+  force?: boolean | undefined;
+  /** Milliseconds that the removal may take; 30 000 by default. */
+  timeout?: number | undefined;
+}
+
+/**
+ * The persistent HMAC keys of a TPM, by handle: keyedHash objects that may sign. Other objects are left out, and so are
+ * keys in files, which the TPM does not know.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`
+ * @throws TpmError what `openTpmKey` throws for the TPM
+ */
+export async function listTpmKeys(options: TpmListOptions = {}): Promise<ListedTpmKey[]> {
+  const timeout = checkTimeout(options.timeout);
+  const tcti = tctiOf(options);
+  const keys = await withConnection(timeout, (connection) => connection.listTpm({ tcti }, { timeout }));
+  return keys.map(listed);
+}
+
+/**
+ * Removes a persistent key from a TPM (TPM2_EvictControl): exactly the object at this handle, for good unless there is
+ * a file of it. An object that is no HMAC key is refused unless `force` is set. After `ERR_TIMEOUT` a slow TPM may
+ * still have removed it.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`,
+ *   `ERR_KEY_UNSUITABLE` where something else than an HMAC key is at the handle
+ * @throws TpmError `ERR_KEY_NOT_FOUND`, `ERR_TPM_AUTH` where the owner hierarchy wants another password, and what
+ *   `openTpmKey` throws for the TPM
+ */
+export async function removeTpmKey(options: TpmRemoveOptions): Promise<void> {
+  const { force = false } = options;
+  const timeout = checkTimeout(options.timeout);
+  const place = { tcti: tctiOf(options), handle: persistentHandle(options.handle, 0x817fffff) };
+  if (typeof force !== "boolean") throw invalid("force must be true or false");
+  const owner = ownerAuthOf(options.ownerAuth);
+  try {
+    await withConnection(timeout, (connection) =>
+      connection.removeTpm({ ...place, ...owner, force }, { timeout }),
+    );
+  } finally {
+    wipe(owner.ownerPassword);
+  }
+}
+
+function listed({ handle, name, attributes, hasPolicy, isUsable }: NativeTpmListed): ListedTpmKey {
+  const names = Object.keys(attributeBits) as TpmAttribute[];
+  return {
+    handle,
+    name: Buffer.from(name).toString("hex"),
+    attributes: names.filter((attribute) => (attributes >>> attributeBits[attribute]) & 1),
+    hasPolicy,
+    usableForAws4: isUsable,
+  };
+}

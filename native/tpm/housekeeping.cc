@@ -1,0 +1,84 @@
+#include "tpm/housekeeping.h"
+
+#include <optional>
+#include <string_view>
+
+#include "tpm/authorization.h"
+#include "tpm/capability.h"
+#include "tpm/command.h"
+#include "tpm/connection.h"
+#include "tpm/key_area.h"
+#include "tpm/owner.h"
+#include "tpm/primary.h"
+
+namespace aws_hmac::tpm {
+namespace {
+
+// A keyedHash object without `sign` is sealed data, or an XOR key (Part 1, 27.5).
+bool IsHmacKey(const TPMT_PUBLIC& key) {
+  return key.type == TPM2_ALG_KEYEDHASH && (key.objectAttributes & TPMA_OBJECT_SIGN_ENCRYPT) != 0;
+}
+
+bool IsUsable(const TPMT_PUBLIC& key) {
+  try {
+    RequireHmacKey(key);
+    return true;
+  } catch (const Failure&) {
+    return false;
+  }
+}
+
+bool IsMissing(const Failure& failure) { return std::string_view(failure.code) == "ERR_KEY_NOT_FOUND"; }
+
+struct Area {
+  EsysPtr<TPM2B_PUBLIC> public_area;
+  EsysPtr<TPM2B_NAME> name;
+
+  const TPMT_PUBLIC& key() const noexcept { return public_area->publicArea; }
+};
+
+std::optional<Area> ReadIfThere(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
+  try {
+    const Object object = FindPersistent(esys, handle);
+    TPM2B_NAME* name = nullptr;
+    Check(Esys_TR_GetName(&esys, object.get(), &name), "Esys_TR_GetName");
+    return Area{ReadPublic(esys, object.get()), EsysPtr<TPM2B_NAME>(name)};
+  } catch (const Failure& failure) {
+    if (!IsMissing(failure)) throw;  // another program has removed it since the handles were read
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::vector<ListedKey> ListKeys(const std::string& tcti) {
+  const Connection connection(tcti);
+  std::vector<ListedKey> keys;
+  for (const TPM2_HANDLE handle : PersistentHandles(connection.esys())) {
+    const std::optional<Area> area = ReadIfThere(connection.esys(), handle);
+    if (!area || !IsHmacKey(area->key())) continue;
+    const TPM2B_NAME& name = *area->name;
+    keys.push_back({.handle = handle,
+                    .name = Bytes(name.name, name.name + name.size),
+                    .attributes = area->key().objectAttributes,
+                    .has_policy = area->key().authPolicy.size > 0,
+                    .is_usable = IsUsable(area->key())});
+  }
+  return keys;
+}
+
+void RemoveKey(RemoveOptions options) {
+  const Connection connection(options.tcti);
+  ESYS_CONTEXT& esys = connection.esys();
+  const Object object = FindPersistent(esys, options.handle);
+  if (!options.force && !IsHmacKey(ReadPublic(esys, object.get())->publicArea)) {
+    throw Failure(
+        Api::kNone, "ERR_KEY_UNSUITABLE",
+        "this TPM object is no HMAC key: it was not removed (option force removes it all the same)");
+  }
+  // The session's HMAC covers the object's name: what another program has put there meanwhile stays.
+  const Authorization session(esys, Protection{}, CreatePrimary(esys, ESYS_TR_RH_NULL).get());
+  Owner(esys, options.owner, session.first()).Evict(object, options.handle);
+}
+
+}  // namespace aws_hmac::tpm

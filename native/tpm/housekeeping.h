@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "tpm/tpm.h"
+
+namespace aws_hmac::tpm {
+
+/// A persistent HMAC key.
+struct ListedKey {
+  uint32_t handle;
+  Bytes name;           // name algorithm and digest of the public area (Part 1, 16)
+  uint32_t attributes;  // TPMA_OBJECT
+  bool has_policy;
+  bool is_usable;  // OpenKey takes it
+};
+
+/// The persistent keys that can make HMACs, by handle. Throws Failure.
+std::vector<ListedKey> ListKeys(const std::string& tcti);
+
+struct RemoveOptions {
+  std::string tcti;
+  uint32_t handle;  // of the owner's range
+  OwnerAuth owner;
+  bool force;  // whatever it is
+};
+
+/// Evicts the object at exactly this handle. Throws Failure: ERR_KEY_NOT_FOUND, ERR_KEY_UNSUITABLE where it
+/// is no HMAC key.
+void RemoveKey(RemoveOptions options);
+
+}  // namespace aws_hmac::tpm
