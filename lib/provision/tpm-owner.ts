@@ -1,4 +1,5 @@
-import { invalid, type Secret, secretBytes } from "../core/validate.js";
+import { invalid, type Secret } from "../core/validate.js";
+import { secretOfTpm } from "../keys/tpm-options.js";
 
 /** How the owner hierarchy's password is given to the TPM. */
 export interface TpmOwnerAuth {
@@ -21,10 +22,9 @@ export function ownerAuthOf(ownerAuth: TpmOwnerAuth | undefined): {
 } {
   const mode = ownerAuth?.mode ?? "hmac";
   if (mode !== "hmac" && mode !== "plain") throw invalid("ownerAuth.mode must be one of: hmac, plain");
-  const ownerPassword = secretBytes("ownerAuth.password", ownerAuth === undefined ? "" : ownerAuth?.password);
-  if (ownerPassword.length > maxOwnerPassword) {
-    ownerPassword.fill(0);
-    throw invalid(`ownerAuth.password must have at most ${maxOwnerPassword} bytes (a TPM keeps no more)`);
-  }
-  return { ownerPassword, ownerPasswordInClear: mode === "plain" };
+  const password = ownerAuth === undefined ? "" : ownerAuth?.password;
+  return {
+    ownerPassword: secretOfTpm("ownerAuth.password", password, maxOwnerPassword),
+    ownerPasswordInClear: mode === "plain",
+  };
 }
