@@ -4,6 +4,7 @@ import { importTpmKey } from "../../lib/provision/tpm.js";
 import { describeWith } from "../support/requirements.js";
 import { startSwtpm } from "../support/swtpm.js";
 import { day, expected, macOf, password, secret, tpmSuite } from "../support/tpm-suite.js";
+import { toolsKey } from "../support/tpm-tools-key.js";
 
 describeWith(["swtpm", "tpm2-tools"], "a TPM key file", () => {
   const suite = tpmSuite();
@@ -69,22 +70,11 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM key file", () => {
       "-r",
       "k.priv",
     );
-    suite.toolAndFlush(
-      "tpm2_encodeobject",
-      "-C",
-      "primary.ctx",
-      "-u",
-      "k.pub",
-      "-r",
-      "k.priv",
-      "-p",
-      "-o",
-      "theirs.pem",
-    );
+    const pemFile = toolsKey(suite).encode("primary.ctx", "-p");
     suite.toolAndFlush("tpm2_load", "-C", "primary.ctx", "-u", "k.pub", "-r", "k.priv", "-c", "k.ctx");
     writeFileSync(suite.file("message"), day);
     suite.toolAndFlush("tpm2_hmac", "-c", "k.ctx", "-p", "theirs", "-g", "sha256", "-o", "mac", "message");
-    const key = await suite.open({ pemFile: suite.file("theirs.pem"), auth: { password: "theirs" } });
+    const key = await suite.open({ pemFile, auth: { password: "theirs" } });
     expect(await macOf(key, day)).toBe(readFileSync(suite.file("mac")).toString("hex"));
   });
 

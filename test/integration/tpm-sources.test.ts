@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { describeWith } from "../support/requirements.js";
 import { day, expected, macOf, password, secret, tpmSuite } from "../support/tpm-suite.js";
+import { toolsKey } from "../support/tpm-tools-key.js";
 
 describeWith(["swtpm", "tpm2-tools"], "a TPM key of tpm2-tools", () => {
   const suite = tpmSuite();
@@ -34,18 +35,7 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM key of tpm2-tools", () => {
 
   test("gives the same MACs here: context file, blobs and PEM, lengths 0 to 100 000", async () => {
     makeKey();
-    suite.toolAndFlush(
-      "tpm2_encodeobject",
-      "-C",
-      "primary.ctx",
-      "-u",
-      "k.pub",
-      "-r",
-      "k.priv",
-      "-p",
-      "-o",
-      "k.pem",
-    );
+    const pemFile = toolsKey(suite).encode("primary.ctx", "-p");
     const paths = { publicArea: suite.file("k.pub"), privateArea: suite.file("k.priv") };
     const bytes = {
       publicArea: readFileSync(paths.publicArea),
@@ -56,7 +46,7 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM key of tpm2-tools", () => {
       { contextFile: suite.file("k.ctx"), encryption: "none" as const },
       { blobs: paths },
       { blobs: bytes },
-      { pemFile: suite.file("k.pem") },
+      { pemFile },
     ];
     const messages = [0, 1, 8, 64, 1024, 1025, 100_000].map((length) => Buffer.alloc(length, 7));
     const theirs = messages.map((message) => theirMac("k.ctx", message));

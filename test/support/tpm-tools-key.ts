@@ -18,8 +18,8 @@ export interface ToolsKey {
   create(parent: string, ...parentAuth: string[]): string;
   /** The MAC of the day by tpm2_hmac with k.ctx. */
   theirMac(): string;
-  /** The path of the PEM that tpm2_encodeobject makes of the key. */
-  encode(parent: string): string;
+  /** The path of the PEM that tpm2_encodeobject makes of the key; `-p` for one with a password. */
+  encode(parent: string, ...options: "-p"[]): string;
   /** The MAC of the day by this package. */
   macHere(options: TpmKeyOptions): Promise<string>;
 }
@@ -41,8 +41,8 @@ export function toolsKey(suite: TpmSuite): ToolsKey {
       suite.toolAndFlush("tpm2_hmac", "-c", "k.ctx", "-g", "sha256", "-o", "mac", "message");
       return readFileSync(suite.file("mac")).toString("hex");
     },
-    encode(parent) {
-      suite.toolAndFlush("tpm2_encodeobject", "-C", parent, ...areas, "-o", "k.pem");
+    encode(parent, ...options) {
+      suite.toolAndFlush("tpm2_encodeobject", "-C", parent, ...areas, ...options, "-o", "k.pem");
       return suite.file("k.pem");
     },
     async macHere(options) {
