@@ -17,11 +17,20 @@ export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-prov
 export { insecureMemoryKey } from "./keys/memory.js";
 export { openPkcs11Key, type Pkcs11KeyOptions } from "./keys/pkcs11.js";
 export type { Pin, Pkcs11Token } from "./keys/pkcs11-options.js";
+export type { TpmDevice } from "./keys/tpm/options.js";
+export type { TpmHierarchy, TpmParent, TpmParentAuth } from "./keys/tpm/parent.js";
+export type { TpmBlobs, TpmKeySource } from "./keys/tpm/source.js";
 export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
-export type { TpmDevice } from "./keys/tpm-options.js";
-export type { TpmHierarchy, TpmParent, TpmParentAuth } from "./keys/tpm-parent.js";
-export type { TpmBlobs, TpmKeySource } from "./keys/tpm-source.js";
 export { type ImportedPkcs11Key, importPkcs11Key, type Pkcs11ImportOptions } from "./provision/pkcs11.js";
+export {
+  type ListedTpmKey,
+  listTpmKeys,
+  removeTpmKey,
+  type TpmAttribute,
+  type TpmListOptions,
+  type TpmRemoveOptions,
+} from "./provision/tpm/housekeeping.js";
+export type { TpmOwnerAuth } from "./provision/tpm/owner.js";
 export {
   type ImportedTpmHandle,
   type ImportedTpmPem,
@@ -30,15 +39,6 @@ export {
   type TpmImportToHandle,
   type TpmImportToPem,
 } from "./provision/tpm.js";
-export {
-  type ListedTpmKey,
-  listTpmKeys,
-  removeTpmKey,
-  type TpmAttribute,
-  type TpmListOptions,
-  type TpmRemoveOptions,
-} from "./provision/tpm-housekeeping.js";
-export type { TpmOwnerAuth } from "./provision/tpm-owner.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
 export type { KeyCacheMode } from "./sigv4/key-cache.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";

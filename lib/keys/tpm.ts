@@ -2,9 +2,9 @@ import type { HmacKey } from "../core/hmac-key.js";
 import { checkTimeout, invalid, type Secret } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { openDevice } from "./open-device.js";
-import { passwordBytes, type TpmDevice, tctiOf } from "./tpm-options.js";
-import { parentPasswords } from "./tpm-parent.js";
-import { locateTpmKey, type TpmKeySource } from "./tpm-source.js";
+import { passwordBytes, type TpmDevice, tctiOf } from "./tpm/options.js";
+import { parentPasswords } from "./tpm/parent.js";
+import { locateTpmKey, type TpmKeySource } from "./tpm/source.js";
 
 /** How the use of a TPM key is authorised. */
 export interface TpmAuth {

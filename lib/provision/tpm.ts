@@ -4,11 +4,11 @@ import { withConnection } from "../binding/with-connection.js";
 import { aws4Key } from "../core/aws4-key.js";
 import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
+import { passwordBytes, persistentHandle, type TpmDevice, tctiOf } from "../keys/tpm/options.js";
+import { formatTss2Pem } from "../keys/tpm/tss2-pem.js";
 import type { TpmAuth } from "../keys/tpm.js";
-import { passwordBytes, persistentHandle, type TpmDevice, tctiOf } from "../keys/tpm-options.js";
-import { formatTss2Pem } from "../keys/tss2-pem.js";
 import { makeProbe } from "./probe.js";
-import { ownerAuthOf, type TpmOwnerAuth } from "./tpm-owner.js";
+import { ownerAuthOf, type TpmOwnerAuth } from "./tpm/owner.js";
 
 /** The TPM that takes a new key, and how the key is protected. */
 export interface TpmImportBase extends TpmDevice {

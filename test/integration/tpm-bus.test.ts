@@ -1,4 +1,4 @@
-import type { TpmBlobs } from "../../lib/keys/tpm-source.js";
+import type { TpmBlobs } from "../../lib/keys/tpm/source.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { describeWith } from "../support/requirements.js";
 import { day, macOf, password, secret, tpmSuite } from "../support/tpm-suite.js";

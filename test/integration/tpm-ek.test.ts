@@ -1,4 +1,4 @@
-import type { TpmParent } from "../../lib/keys/tpm-parent.js";
+import type { TpmParent } from "../../lib/keys/tpm/parent.js";
 import { describeWith } from "../support/requirements.js";
 import { day, macOf, tpmSuite } from "../support/tpm-suite.js";
 import { toolsKey } from "../support/tpm-tools-key.js";

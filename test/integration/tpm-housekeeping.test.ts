@@ -1,5 +1,5 @@
+import { listTpmKeys, removeTpmKey } from "../../lib/provision/tpm/housekeeping.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
-import { listTpmKeys, removeTpmKey } from "../../lib/provision/tpm-housekeeping.js";
 import { describeWith } from "../support/requirements.js";
 import { day, expected, handle, macOf, password, secret, tpmSuite } from "../support/tpm-suite.js";
 import { tap } from "../support/wiretap.js";

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { der, tags } from "../../lib/keys/der.js";
-import type { TpmHierarchy } from "../../lib/keys/tpm-parent.js";
-import { parseTss2Pem } from "../../lib/keys/tss2-pem.js";
+import { der, tags } from "../../lib/keys/tpm/der.js";
+import type { TpmHierarchy } from "../../lib/keys/tpm/parent.js";
+import { parseTss2Pem } from "../../lib/keys/tpm/tss2-pem.js";
 import { describeWith } from "../support/requirements.js";
 import { day, macOf, tpmSuite } from "../support/tpm-suite.js";
 import { storageAttributes, toolsKey } from "../support/tpm-tools-key.js";

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { parseTss2Pem } from "../../lib/keys/tss2-pem.js";
+import { parseTss2Pem } from "../../lib/keys/tpm/tss2-pem.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { describeWith } from "../support/requirements.js";
 import { startSwtpm } from "../support/swtpm.js";

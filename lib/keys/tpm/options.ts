@@ -1,4 +1,4 @@
-import { invalid, type Secret, secretBytes } from "../core/validate.js";
+import { invalid, type Secret, secretBytes } from "../../core/validate.js";
 
 /** Which TPM. */
 export interface TpmDevice {

@@ -1,6 +1,6 @@
-import { openTpmKey, type TpmKeyOptions } from "../../lib/keys/tpm.js";
-import { importTpmKey } from "../../lib/provision/tpm.js";
-import { listTpmKeys, removeTpmKey } from "../../lib/provision/tpm-housekeeping.js";
+import { openTpmKey, type TpmKeyOptions } from "../../../lib/keys/tpm.js";
+import { listTpmKeys, removeTpmKey } from "../../../lib/provision/tpm/housekeeping.js";
+import { importTpmKey } from "../../../lib/provision/tpm.js";
 
 const handle = 0x81008001;
 const blobs = { publicArea: Buffer.of(0, 1, 5), privateArea: Buffer.of(0, 1, 6) };

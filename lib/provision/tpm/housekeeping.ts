@@ -1,9 +1,9 @@
-import type { NativeTpmListed } from "../binding/addon.js";
-import { withConnection } from "../binding/with-connection.js";
-import { checkTimeout, invalid } from "../core/validate.js";
-import { wipe } from "../core/wipe.js";
-import { persistentHandle, type TpmDevice, tctiOf } from "../keys/tpm-options.js";
-import { ownerAuthOf, type TpmOwnerAuth } from "./tpm-owner.js";
+import type { NativeTpmListed } from "../../binding/addon.js";
+import { withConnection } from "../../binding/with-connection.js";
+import { checkTimeout, invalid } from "../../core/validate.js";
+import { wipe } from "../../core/wipe.js";
+import { persistentHandle, type TpmDevice, tctiOf } from "../../keys/tpm/options.js";
+import { ownerAuthOf, type TpmOwnerAuth } from "./owner.js";
 
 /** Which TPM to look into. */
 export interface TpmListOptions extends TpmDevice {

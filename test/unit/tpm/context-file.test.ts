@@ -1,4 +1,4 @@
-import { parseTpmContext } from "../../lib/keys/tpm-context.js";
+import { parseTpmContext } from "../../../lib/keys/tpm/context-file.js";
 
 /** A context file: magic, version, hierarchy, savedHandle, sequence, blob with its length. */
 const file = ({

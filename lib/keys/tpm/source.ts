@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
-import type { NativeTpmLoad } from "../binding/addon.js";
-import { AwsHmacError } from "../core/errors.js";
-import { invalid } from "../core/validate.js";
-import { parseTpmContext } from "./tpm-context.js";
-import { persistentHandle } from "./tpm-options.js";
-import { type TpmParent, type TpmParentAuth, tpmParent } from "./tpm-parent.js";
+import type { NativeTpmLoad } from "../../binding/addon.js";
+import { AwsHmacError } from "../../core/errors.js";
+import { invalid } from "../../core/validate.js";
+import { parseTpmContext } from "./context-file.js";
+import { persistentHandle } from "./options.js";
+import { type TpmParent, type TpmParentAuth, tpmParent } from "./parent.js";
 import { parseTss2Pem, requireSized } from "./tss2-pem.js";
 
 /** The two files that `tpm2_create` and `tpm2_import` write: their bytes, or their paths. */

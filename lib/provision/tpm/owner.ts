@@ -1,5 +1,5 @@
-import { invalid, type Secret } from "../core/validate.js";
-import { secretOfTpm } from "../keys/tpm-options.js";
+import { invalid, type Secret } from "../../core/validate.js";
+import { secretOfTpm } from "../../keys/tpm/options.js";
 
 /** How the owner hierarchy's password is given to the TPM. */
 export interface TpmOwnerAuth {

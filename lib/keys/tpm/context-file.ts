@@ -1,4 +1,4 @@
-import { AwsHmacError } from "../core/errors.js";
+import { AwsHmacError } from "../../core/errors.js";
 
 const magic = 0xbadcc0de;
 const headerLength = 26;

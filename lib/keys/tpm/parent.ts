@@ -1,7 +1,7 @@
-import type { NativeTpmParent } from "../binding/addon.js";
-import { invalid, type Secret } from "../core/validate.js";
-import { wipe } from "../core/wipe.js";
-import { persistentHandle, secretOfTpm } from "./tpm-options.js";
+import type { NativeTpmParent } from "../../binding/addon.js";
+import { invalid, type Secret } from "../../core/validate.js";
+import { wipe } from "../../core/wipe.js";
+import { persistentHandle, secretOfTpm } from "./options.js";
 
 /** A hierarchy of a TPM (TCG TPM 2.0 Part 1, 13). */
 export type TpmHierarchy = "owner" | "endorsement" | "platform" | "null";

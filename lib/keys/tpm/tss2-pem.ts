@@ -1,7 +1,7 @@
-import type { NativeTpmBlobs, NativeTpmParent } from "../binding/addon.js";
-import { AwsHmacError } from "../core/errors.js";
+import type { NativeTpmBlobs, NativeTpmParent } from "../../binding/addon.js";
+import { AwsHmacError } from "../../core/errors.js";
 import { DerError, DerReader, der, tags } from "./der.js";
-import { isHierarchy, ownerHierarchy } from "./tpm-parent.js";
+import { isHierarchy, ownerHierarchy } from "./parent.js";
 
 /** What a TPM key file holds: marshalled TPM2B_PUBLIC and TPM2B_PRIVATE, and the parent. */
 export type TpmKeyFile = Pick<NativeTpmBlobs, "publicArea" | "privateArea"> & NativeTpmParent;
