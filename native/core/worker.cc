@@ -37,6 +37,7 @@ struct Worker::State {
 
   ~State();
   void Loop();
+  void AwaitJob(std::unique_lock<std::mutex>& lock, HmacDevice* device);
   bool ShallTell() const;
   void Tell() const;
   void Stop();
@@ -85,12 +86,22 @@ void Worker::State::Tell() const {
   if (!muted) notify();
 }
 
+void Worker::State::AwaitJob(std::unique_lock<std::mutex>& lock, HmacDevice* device) {
+  const auto has_work = [this] { return closing || !waiting.empty(); };
+  if (device != nullptr && !wake.wait_for(lock, kIdle, has_work)) {
+    lock.unlock();
+    device->Rest();
+    lock.lock();
+  }
+  wake.wait(lock, has_work);
+}
+
 void Worker::State::Loop() {
   pthread_setname_np(pthread_self(), "aws-hmac");  // so that a debugger or top tells whose thread it is
   std::unique_ptr<HmacDevice> device;
   std::unique_lock lock(mutex);
   for (;;) {
-    wake.wait(lock, [this] { return closing || !waiting.empty(); });
+    AwaitJob(lock, device.get());
     if (waiting.empty()) break;
     auto job = std::move(waiting.front());
     waiting.pop_front();

@@ -44,6 +44,9 @@ class Worker {
   /// honest command and the release of what the device holds for us; a hung device costs as much.
   static constexpr std::chrono::milliseconds kStopBound{2000};
 
+  /// How long nothing is asked of a device until it is told to rest.
+  static constexpr std::chrono::milliseconds kIdle{20};
+
   explicit Worker(Notify notify, size_t capacity = kCapacity);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

@@ -2,26 +2,32 @@
 
 #include <tss2/tss2_esys.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 
+#include "tpm/tcti.h"
+
 namespace aws_hmac::tpm {
 
-/// A way to a TPM: a TCTI and the ESYS context over it.
+/// A way to a TPM: a TCTI of ours and the ESYS context over it.
 class Connection {
  public:
-  /// `tcti` is a TCTI string such as "device:/dev/tpmrm0". Throws Failure.
-  explicit Connection(const std::string& tcti);
+  /// `tcti` is a TCTI string such as "device:/dev/tpmrm0"; `timeout` is how long the TPM may take for one
+  /// command in use, see PatienceFor. Throws Failure.
+  Connection(const std::string& tcti, std::chrono::milliseconds timeout);
 
   ESYS_CONTEXT& esys() const noexcept { return *esys_; }
 
+  /// Gives up what other clients may wait for (see Transport) until the next command.
+  void Rest() noexcept { tcti_.Rest(); }
+
  private:
   struct Finalize {
-    void operator()(TSS2_TCTI_CONTEXT* tcti) const noexcept;
     void operator()(ESYS_CONTEXT* esys) const noexcept;
   };
 
-  std::unique_ptr<TSS2_TCTI_CONTEXT, Finalize> tcti_;  // first: ESYS uses it to its end
+  Tcti tcti_;  // first: ESYS uses it to its end
   std::unique_ptr<ESYS_CONTEXT, Finalize> esys_;
 };
 

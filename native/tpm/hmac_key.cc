@@ -16,7 +16,8 @@ namespace {
 /// A connection with the key, its session and nothing else in the TPM.
 class OpenedKey {
  public:
-  explicit OpenedKey(const OpenOptions& options) : connection_(options.tcti), commands_(connection_.esys()) {
+  explicit OpenedKey(const OpenOptions& options)
+      : connection_(options.tcti, options.timeout), commands_(connection_.esys()) {
     std::visit([&](const auto& key) { Open(key, options.protection); }, options.key);
     UsePassword(esys(), key_.get(), options.protection.password.span());
   }
@@ -24,6 +25,8 @@ class OpenedKey {
   Mac Sign(std::span<const uint8_t> message) {
     return commands_.Compute(key_.get(), *authorization_, message);
   }
+
+  void Rest() noexcept { connection_.Rest(); }
 
  private:
   ESYS_CONTEXT& esys() const noexcept { return connection_.esys(); }
@@ -74,16 +77,21 @@ class HmacKey : public HmacDevice {
       } catch (const Failure& failure) {
         // A wrong password is sent once: each try counts towards the TPM's lockout.
         if (std::string_view(failure.code) == "ERR_TPM_AUTH") refused_ = failure;
-        if (!opened_ || !HelpsToReopen(failure)) throw;
+        if (!opened_ || !IsLost(failure)) throw;
         opened_.reset();
-        if (reopened) throw;
+        // One that hangs is not asked twice, or its time-out would be twice as long.
+        if (reopened || IsTimeout(static_cast<TSS2_RC>(failure.number))) throw;
       }
     }
   }
 
+  void Rest() noexcept override {
+    if (opened_) opened_->Rest();
+  }
+
  private:
   // Repeating an HMAC changes nothing in the TPM.
-  static bool HelpsToReopen(const Failure& failure) {
+  static bool IsLost(const Failure& failure) {
     const auto rc = static_cast<TSS2_RC>(failure.number);
     return failure.api == Api::kTpm && (IsBroken(rc) || IsStale(rc));
   }

@@ -51,8 +51,8 @@ std::optional<Area> ReadIfThere(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
 
 }  // namespace
 
-std::vector<ListedKey> ListKeys(const std::string& tcti) {
-  const Connection connection(tcti);
+std::vector<ListedKey> ListKeys(const std::string& tcti, std::chrono::milliseconds timeout) {
+  const Connection connection(tcti, timeout);
   std::vector<ListedKey> keys;
   for (const TPM2_HANDLE handle : PersistentHandles(connection.esys())) {
     const std::optional<Area> area = ReadIfThere(connection.esys(), handle);
@@ -68,7 +68,7 @@ std::vector<ListedKey> ListKeys(const std::string& tcti) {
 }
 
 void RemoveKey(RemoveOptions options) {
-  const Connection connection(options.tcti);
+  const Connection connection(options.tcti, options.timeout);
   ESYS_CONTEXT& esys = connection.esys();
   const Object object = FindPersistent(esys, options.handle);
   if (!options.force && !IsHmacKey(ReadPublic(esys, object.get())->publicArea)) {

@@ -19,13 +19,14 @@ struct ListedKey {
 };
 
 /// The persistent keys that can make HMACs, by handle. Throws Failure.
-std::vector<ListedKey> ListKeys(const std::string& tcti);
+std::vector<ListedKey> ListKeys(const std::string& tcti, std::chrono::milliseconds timeout = kDefaultTimeout);
 
 struct RemoveOptions {
   std::string tcti;
   uint32_t handle;  // of the owner's range
   OwnerAuth owner;
   bool force;  // whatever it is
+  std::chrono::milliseconds timeout = kDefaultTimeout;
 };
 
 /// Evicts the object at exactly this handle. Throws Failure: ERR_KEY_NOT_FOUND, ERR_KEY_UNSUITABLE where it

@@ -101,7 +101,7 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
   if (options.key.empty() || options.key.size() > kMaxKey) {
     throw Failure(Api::kNone, "ERR_INVALID_ARGUMENT", "an HMAC key in a TPM has 1..64 bytes");
   }
-  const Connection connection(options.tcti);
+  const Connection connection(options.tcti, options.timeout);
   ESYS_CONTEXT& esys = connection.esys();
   const EsysCopyOfSecret wiped_last(esys);
   if (options.handle && *options.handle != kFirstFreeHandle) RequireFree(esys, *options.handle);

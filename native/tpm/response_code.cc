@@ -1,8 +1,11 @@
 #include "tpm/response_code.h"
 
+#include <errno.h>
+
 #include <algorithm>
 #include <sstream>
 
+#include "tpm/errno_code.h"
 #include "tpm/response_code_table.h"
 
 namespace aws_hmac::tpm {
@@ -58,6 +61,12 @@ std::string SubjectOf(const ResponseCode& code) {
   return "";
 }
 
+bool IsRetryable(TSS2_RC rc) {
+  if (const int number = ErrnoOf(rc)) return MeaningOf(number).retryable;
+  const Meaning* known = Decode(rc).layer == 0 ? Find(Decode(rc).error) : nullptr;
+  return known != nullptr ? known->retryable : IsBroken(rc);
+}
+
 }  // namespace
 
 ResponseCode Decode(TSS2_RC rc) {
@@ -76,6 +85,7 @@ ResponseCode Decode(TSS2_RC rc) {
 }
 
 std::string NameOf(TSS2_RC rc) {
+  if (const int number = ErrnoOf(rc)) return ErrnoName(number);
   const ResponseCode code = Decode(rc);
   if (code.layer == 0) {
     const Meaning* meaning = Find(code.error);
@@ -87,14 +97,17 @@ std::string NameOf(TSS2_RC rc) {
 }
 
 Failure ToFailure(TSS2_RC rc, const char* command, const char* code, const std::string& meaning) {
-  const Meaning* known = Decode(rc).layer == 0 ? Find(Decode(rc).error) : nullptr;
   const std::string name = NameOf(rc);
   return Failure(Api::kTpm, code, meaning + " (" + command + ": " + name + SubjectOf(Decode(rc)) + ")",
-                 known != nullptr ? known->retryable : IsBroken(rc))
+                 IsRetryable(rc))
       .At(command, rc, name);
 }
 
 Failure ToFailure(TSS2_RC rc, const char* command) {
+  if (const int number = ErrnoOf(rc)) {
+    const ErrnoMeaning meaning = MeaningOf(number);
+    return ToFailure(rc, command, meaning.code, meaning.words);
+  }
   const ResponseCode code = Decode(rc);
   if (IsBroken(rc)) return ToFailure(rc, command, "ERR_TPM_CONNECTION", "the connection to the TPM failed");
   if (code.layer != 0) return ToFailure(rc, command, "ERR_TPM", "libtss2 refused");
@@ -122,6 +135,8 @@ bool IsStale(TSS2_RC rc) {
   return (code.error >= TPM2_RC_REFERENCE_H0 && code.error <= TPM2_RC_REFERENCE_S6) ||
          code.error == TPM2_RC_HANDLE;
 }
+
+bool IsTimeout(TSS2_RC rc) { return ErrnoOf(rc) == ETIMEDOUT; }
 
 bool IsBroken(TSS2_RC rc) {
   const ResponseCode code = Decode(rc);

@@ -21,7 +21,8 @@ struct ResponseCode {
 
 ResponseCode Decode(TSS2_RC rc);
 
-/// Such as TPM_RC_AUTH_FAIL or TSS2_TCTI_RC_IO_ERROR; the number in hexadecimal when it has no name.
+/// Such as TPM_RC_AUTH_FAIL, TSS2_TCTI_RC_IO_ERROR or ECONNRESET (see FromErrno); the number in hexadecimal
+/// when it has no name.
 std::string NameOf(TSS2_RC rc);
 
 /// The failure that `rc` stands for; `command` is the TPM's name of it, such as TPM2_HMAC.
@@ -39,7 +40,10 @@ bool Answered(TSS2_RC rc, TPM2_RC error);
 bool IsBusy(TSS2_RC rc);
 /// A handle or session means nothing to the TPM any more: it was reset, or lost them.
 bool IsStale(TSS2_RC rc);
-/// The failure lies between us and the TPM; afterwards an ESYS context refuses every call.
+/// The TPM did not answer in time.
+bool IsTimeout(TSS2_RC rc);
+/// The failure lies between us and the TPM, a time-out included; afterwards an ESYS context refuses every
+/// call.
 bool IsBroken(TSS2_RC rc);
 
 }  // namespace aws_hmac::tpm

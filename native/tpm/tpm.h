@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,6 +13,9 @@
 
 /// TPM 2.0 through libtss2-esys. Synchronous; an object made here belongs to the thread that made it.
 namespace aws_hmac::tpm {
+
+/// How long the TPM may take for one command in use; those that make keys may take longer (see PatienceFor).
+inline constexpr std::chrono::milliseconds kDefaultTimeout{5000};
 
 /// How the password of a key is proved, and what is hidden from whoever reads the bus.
 struct Protection {
@@ -54,6 +58,7 @@ struct OpenOptions {
   std::string tcti;  // e.g. "device:/dev/tpmrm0", "swtpm:host=127.0.0.1,port=2321"
   std::variant<PersistentKey, LoadedKey, SavedKey> key;
   Protection protection;
+  std::chrono::milliseconds timeout = kDefaultTimeout;
 };
 
 /// Connects, loads or finds the key, checks that it is an HMAC-SHA256 signing key. Throws Failure.
@@ -75,6 +80,7 @@ struct ImportOptions {
   std::optional<uint32_t> handle;  // where to make it persistent; without it the blobs are the result
   OwnerAuth owner = {};
   std::optional<bool> no_da = {};  // wrong passwords do not count; by default only where there is none
+  std::chrono::milliseconds timeout = kDefaultTimeout;
 };
 
 struct Imported {

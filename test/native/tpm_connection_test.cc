@@ -15,6 +15,7 @@
 #include "core/failure.h"
 #include "tpm/capability.h"
 #include "tpm/connection.h"
+#include "tpm/tpm.h"
 
 namespace aws_hmac::tpm {
 namespace {
@@ -23,7 +24,7 @@ TEST(TpmConnection, EachReasonHasItsCode) {
   const auto code = [](const char* tcti) -> std::string {
     try {
       // A TCTI need not speak to the TPM to open: the first command does.
-      InputBufferSize(Connection(tcti).esys());
+      InputBufferSize(Connection(tcti, kDefaultTimeout).esys());
     } catch (const Failure& failure) {
       return failure.code;
     }
@@ -78,7 +79,7 @@ class FailingDevice {
 
 TEST(TpmConnection, IsNotInheritedByPrograms) {
   const FailingDevice device;
-  const Connection connection("device:" + device.path());
+  const Connection connection("device:" + device.path(), kDefaultTimeout);
   size_t found = 0;
   for (const auto& open : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code gone;  // the iterator's own

@@ -91,7 +91,7 @@ class Tpm : public ::testing::Test {
   }
 
   bool HasAny(UINT32 first) {
-    const Connection connection(tcti_);
+    const Connection connection(tcti_, kDefaultTimeout);
     TPMI_YES_NO more = TPM2_NO;
     TPMS_CAPABILITY_DATA* answer = nullptr;
     EXPECT_EQ(Esys_GetCapability(&connection.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
@@ -103,7 +103,7 @@ class Tpm : public ::testing::Test {
   }
 
   void Evict(TPM2_HANDLE handle) {
-    const Connection connection(tcti_);
+    const Connection connection(tcti_, kDefaultTimeout);
     Object key = FindPersistent(connection.esys(), handle);
     ESYS_TR gone = ESYS_TR_NONE;
     ASSERT_EQ(Esys_EvictControl(&connection.esys(), ESYS_TR_RH_OWNER, key.get(), ESYS_TR_PASSWORD,

@@ -44,7 +44,7 @@ TEST_F(Tpm, AKeyUnderEveryPrimary) {
                              Place{TPM2_RH_ENDORSEMENT, ESYS_TR_RH_ENDORSEMENT, Primary::kEkRsa}}) {
     std::optional<CreatedKey> key;
     {
-      const Connection connection(tcti_);
+      const Connection connection(tcti_, kDefaultTimeout);
       ESYS_CONTEXT& esys = connection.esys();
       const Object primary = CreatePrimary(esys, place.hierarchy, place.primary);
       const bool is_ek = place.primary == Primary::kEkEcc || place.primary == Primary::kEkRsa;

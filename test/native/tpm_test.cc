@@ -72,14 +72,14 @@ TEST_F(Tpm, AFailedImportLeavesNothing) {
     ImportKey({tcti_, SecretBytes(AsBytes(kKey)), SecretBytes(), kHandle}, {message, wrong});
   });
   EXPECT_STREQ(failure.code, "ERR_IMPORT_VERIFY");
-  EXPECT_FALSE(HasHandle(Connection(tcti_).esys(), kHandle));
+  EXPECT_FALSE(HasHandle(Connection(tcti_, kDefaultTimeout).esys(), kHandle));
 }
 
 TEST_F(Tpm, AKeyUnderAPersistentParent) {
   constexpr TPM2_HANDLE kParent = 0x81000177;
   const Imported key = Import(kPassword);
   {
-    const Connection connection(tcti_);
+    const Connection connection(tcti_, kDefaultTimeout);
     const Object primary = CreatePrimary(connection.esys(), ESYS_TR_RH_OWNER);
     ESYS_TR persistent = ESYS_TR_NONE;
     ASSERT_EQ(Esys_EvictControl(&connection.esys(), ESYS_TR_RH_OWNER, primary.get(), ESYS_TR_PASSWORD,
