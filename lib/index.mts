@@ -56,5 +56,8 @@ export {
   type TpmOwnerAuth,
   type TpmParent,
   type TpmParentAuth,
+  type TpmPlaceAuth,
   type TpmRemoveOptions,
+  type TpmToHandle,
+  type TpmToPem,
 } from "./index.js";

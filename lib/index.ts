@@ -22,6 +22,12 @@ export type { TpmHierarchy, TpmParent, TpmParentAuth } from "./keys/tpm/parent.j
 export type { TpmBlobs, TpmKeySource } from "./keys/tpm/source.js";
 export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
 export { type ImportedPkcs11Key, importPkcs11Key, type Pkcs11ImportOptions } from "./provision/pkcs11.js";
+export type {
+  ImportedTpmHandle,
+  ImportedTpmPem,
+  TpmToHandle,
+  TpmToPem,
+} from "./provision/tpm/destination.js";
 export {
   type ListedTpmKey,
   listTpmKeys,
@@ -30,10 +36,8 @@ export {
   type TpmListOptions,
   type TpmRemoveOptions,
 } from "./provision/tpm/housekeeping.js";
-export type { TpmOwnerAuth } from "./provision/tpm/owner.js";
+export type { TpmOwnerAuth, TpmPlaceAuth } from "./provision/tpm/owner.js";
 export {
-  type ImportedTpmHandle,
-  type ImportedTpmPem,
   importTpmKey,
   type TpmImportBase,
   type TpmImportToHandle,

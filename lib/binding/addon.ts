@@ -1,14 +1,12 @@
 import path from "node:path";
 import { AwsHmacError } from "../core/errors.js";
 
-/** A new key, and the parent that loads it. */
+/** The two halves of a key that its parent loads. */
 export interface NativeTpmBlobs {
   /** Marshalled TPM2B_PUBLIC. */
   publicArea: Uint8Array;
   /** Marshalled TPM2B_PRIVATE. */
   privateArea: Uint8Array;
-  /** 0x40000001: the owner hierarchy. */
-  parent: number;
 }
 
 /** A parent: a hierarchy (0x4000000…), of which `primary` is made, or a persistent handle. */
@@ -18,17 +16,16 @@ export interface NativeTpmParent {
   primary: "ecc" | "rsa" | "ek-ecc" | "ek-rsa";
 }
 
-/** A key that is loaded under a parent in the TPM. */
-export interface NativeTpmLoad extends NativeTpmParent {
-  /** Marshalled TPM2B_PUBLIC. */
-  publicArea: Uint8Array;
-  /** Marshalled TPM2B_PRIVATE. */
-  privateArea: Uint8Array;
+/** Passwords above a key. */
+export interface NativeTpmParentAuth {
   /** Of the parent; at most 64 bytes, empty for none. */
   parentPassword: Uint8Array;
   /** Of the parent's hierarchy; the same. */
   hierarchyPassword: Uint8Array;
 }
+
+/** A key that is loaded under a parent in the TPM. */
+export interface NativeTpmLoad extends NativeTpmBlobs, NativeTpmParent, NativeTpmParentAuth {}
 
 export type NativeTpmOpen = {
   tcti: string;
@@ -59,7 +56,7 @@ export interface NativeTpmOwner {
 /** Stands for the first free handle of the owner's range. */
 export const firstFreeHandle = 0;
 
-export interface NativeTpmImport extends NativeProbe, NativeTpmOwner {
+export interface NativeTpmImport extends NativeProbe, NativeTpmOwner, NativeTpmParent, NativeTpmParentAuth {
   tcti: string;
   /** 1..64 bytes. */
   key: Uint8Array;

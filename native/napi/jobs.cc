@@ -128,6 +128,13 @@ tpm::Primary PrimaryOf(const Options& options) {
   options.Refuse("primary", "the name of a template");
 }
 
+tpm::Parent ParentOf(const Options& options) {
+  return {.handle = options.Uint32("parent"),
+          .primary = PrimaryOf(options),
+          .password = options.Secret("parentPassword"),
+          .hierarchy_password = options.Secret("hierarchyPassword")};
+}
+
 tpm::OwnerAuth OwnerOf(const Options& options) {
   return {.password = options.Secret("ownerPassword"),
           .password_in_clear = options.Boolean("ownerPasswordInClear")};
@@ -146,10 +153,7 @@ std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
   } else if (options.Has("context")) {
     open.key = tpm::SavedKey{options.ByteArray("context")};
   } else {
-    open.key = tpm::LoadedKey{.parent = {.handle = options.Uint32("parent"),
-                                         .primary = PrimaryOf(options),
-                                         .password = options.Secret("parentPassword"),
-                                         .hierarchy_password = options.Secret("hierarchyPassword")},
+    open.key = tpm::LoadedKey{.parent = ParentOf(options),
                               .public_area = options.ByteArray("publicArea"),
                               .private_area = options.ByteArray("privateArea")};
   }
@@ -161,14 +165,14 @@ std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
                             .key = options.Secret("key"),
                             .password = options.Secret("password"),
                             .handle = std::nullopt,
-                            .owner = OwnerOf(options)};
+                            .owner = OwnerOf(options),
+                            .parent = ParentOf(options)};
   if (options.Has("noDA")) import.no_da = options.Boolean("noDA");
   if (options.Has("handle")) import.handle = options.Uint32("handle");
   const auto describe = [](Napi::Env env, const tpm::Imported& imported) -> Napi::Value {
     auto result = Napi::Object::New(env);
     result.Set("publicArea", ToBuffer(env, imported.public_area));
     result.Set("privateArea", ToBuffer(env, imported.private_area));
-    result.Set("parent", Napi::Number::New(env, imported.parent));
     if (imported.handle) result.Set("handle", Napi::Number::New(env, *imported.handle));
     return result;
   };

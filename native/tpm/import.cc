@@ -1,12 +1,13 @@
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "tpm/capability.h"
-#include "tpm/command.h"
+#include "core/failure.h"
 #include "tpm/connection.h"
 #include "tpm/key_area.h"
 #include "tpm/mac.h"
 #include "tpm/owner.h"
+#include "tpm/parent.h"
 #include "tpm/primary.h"
 #include "tpm/tpm.h"
 
@@ -33,30 +34,14 @@ class EsysCopyOfSecret {
   ESYS_CONTEXT& esys_;
 };
 
-struct Created {
-  EsysPtr<TPM2B_PUBLIC> public_area;
-  EsysPtr<TPM2B_PRIVATE> private_area;
-};
-
-Created Create(ESYS_CONTEXT& esys, ESYS_TR parent, const Authorization& authorization,
-               const ImportOptions& options) {
+Blobs Create(const LoadedParent& parent, const ImportOptions& options) {
   Wiped<TPM2B_SENSITIVE_CREATE> secret;
   TPMS_SENSITIVE_CREATE& sensitive = secret.value.sensitive;
   SetPassword(options.password.span(), sensitive.userAuth);
   sensitive.data.size = static_cast<UINT16>(options.key.size());
   std::ranges::copy(options.key.span(), sensitive.data.buffer);
   // Without a password there is nothing to guess; with one, guesses count unless the user says otherwise.
-  const TPM2B_PUBLIC area = HmacKeyTemplate(options.no_da.value_or(sensitive.userAuth.size == 0));
-  const TPM2B_DATA nothing{};
-  const TPML_PCR_SELECTION no_pcr{};
-  TPM2B_PUBLIC* public_area = nullptr;
-  TPM2B_PRIVATE* private_area = nullptr;
-  Command("TPM2_Create", [&] {
-    return Esys_Create(&esys, parent, authorization.first(), authorization.second(), ESYS_TR_NONE,
-                       &secret.value, &area, &nothing, &no_pcr, &private_area, &public_area, nullptr, nullptr,
-                       nullptr);
-  });
-  return {EsysPtr<TPM2B_PUBLIC>(public_area), EsysPtr<TPM2B_PRIVATE>(private_area)};
+  return parent.Create(secret.value, HmacKeyTemplate(options.no_da.value_or(sensitive.userAuth.size == 0)));
 }
 
 void Verify(ESYS_CONTEXT& esys, ESYS_TR key, const Authorization& authorization, const Probe& probe) {
@@ -66,32 +51,6 @@ void Verify(ESYS_CONTEXT& esys, ESYS_TR key, const Authorization& authorization,
                   "the TPM's HMAC with the new key is wrong: nothing was kept")
         .At("TPM2_HMAC", 0, "");
   }
-}
-
-void RequireFree(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
-  if (HasHandle(esys, handle)) throw ToFailure(TPM2_RC_NV_DEFINED, "TPM2_GetCapability");
-}
-
-// The first handle from `from` on that the TPM does not list.
-TPM2_HANDLE FirstFree(ESYS_CONTEXT& esys, TPM2_HANDLE from) {
-  for (const TPM2_HANDLE taken : PersistentHandles(esys)) {
-    if (taken == from) from++;
-  }
-  if (from >= TPM2_PLATFORM_PERSISTENT) {
-    throw Failure(Api::kTpm, "ERR_TPM_MEMORY", "every persistent handle of the owner hierarchy is taken");
-  }
-  return from;
-}
-
-TPM2_HANDLE MakePersistent(ESYS_CONTEXT& esys, const Owner& owner, const Object& key, TPM2_HANDLE wanted) {
-  if (wanted != kFirstFreeHandle) {
-    if (!owner.MakePersistent(key, wanted)) throw ToFailure(TPM2_RC_NV_DEFINED, "TPM2_EvictControl");
-    return wanted;
-  }
-  // Another program may take the handle in between: then the next one.
-  TPM2_HANDLE handle = FirstFree(esys, TPM2_PERSISTENT_FIRST);
-  while (!owner.MakePersistent(key, handle)) handle = FirstFree(esys, handle + 1);
-  return handle;
 }
 
 }  // namespace
@@ -104,21 +63,23 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
   const Connection connection(options.tcti, options.timeout);
   ESYS_CONTEXT& esys = connection.esys();
   const EsysCopyOfSecret wiped_last(esys);
-  if (options.handle && *options.handle != kFirstFreeHandle) RequireFree(esys, *options.handle);
+  if (options.handle) RequireFree(esys, *options.handle);
 
-  // Salted before the owner's password is needed; the session proves that and encrypts what crosses the bus.
+  // Salted before any password is needed; the session proves those and encrypts what crosses the bus.
   const Authorization authorization(esys, Protection{}, CreatePrimary(esys, ESYS_TR_RH_NULL).get());
-  const Owner owner(esys, options.owner, authorization.first());
-  Object parent = owner.CreatePrimary();
-  const Created created = Create(esys, parent.get(), authorization, options);
-  const Object key = Load(esys, parent.get(), *created.private_area, *created.public_area);
-  parent.Reset();
+  const bool in_clear = options.owner.password_in_clear && options.parent.handle == TPM2_RH_OWNER;
+  std::optional<LoadedParent> parent(std::in_place, esys, options.parent, authorization.first(), in_clear);
+  const Blobs created = Create(*parent, options);
+  const Object key = parent->Load(*created.private_area, *created.public_area);
+  parent.reset();
 
   UsePassword(esys, key.get(), options.password.span());
   Verify(esys, key.get(), authorization, probe);
-  std::optional<uint32_t> handle;
-  if (options.handle) handle = MakePersistent(esys, owner, key, *options.handle);
-  return {Marshal(*created.public_area), Marshal(*created.private_area), TPM2_RH_OWNER, handle};
+  Imported imported{Marshal(*created.public_area), Marshal(*created.private_area), std::nullopt};
+  if (options.handle) {
+    imported.handle = Owner(esys, options.owner, authorization.first()).MakePersistent(key, *options.handle);
+  }
+  return imported;
 }
 
 }  // namespace aws_hmac::tpm

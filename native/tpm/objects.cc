@@ -62,28 +62,6 @@ EsysPtr<TPM2B_PUBLIC> ReadPublic(ESYS_CONTEXT& esys, ESYS_TR object) {
   return EsysPtr<TPM2B_PUBLIC>(area);
 }
 
-Object Load(ESYS_CONTEXT& esys, ESYS_TR parent, const TPM2B_PRIVATE& private_area,
-            const TPM2B_PUBLIC& public_area, ESYS_TR session) {
-  ESYS_TR object = ESYS_TR_NONE;
-  const TSS2_RC rc = Answer([&] {
-    return Esys_Load(&esys, parent, session, ESYS_TR_NONE, ESYS_TR_NONE, &private_area, &public_area,
-                     &object);
-  });
-  if (Answered(rc, TPM2_RC_AUTH_FAIL) || Answered(rc, TPM2_RC_BAD_AUTH)) {
-    throw ToFailure(rc, "TPM2_Load", "ERR_TPM_AUTH",
-                    "the password of the key's parent is wrong or was not given");
-  }
-  if (Answered(rc, TPM2_RC_AUTH_UNAVAILABLE) || Answered(rc, TPM2_RC_AUTH_TYPE)) {
-    throw ToFailure(rc, "TPM2_Load", "ERR_TPM_PARENT",
-                    "the key's parent wants a policy that is not supported");
-  }
-  if (Answered(rc, TPM2_RC_TYPE)) {
-    throw ToFailure(rc, "TPM2_Load", "ERR_TPM_PARENT", "the key's parent is not a storage key");
-  }
-  Check(rc, "TPM2_Load");
-  return Object(esys, object);
-}
-
 Object LoadContext(ESYS_CONTEXT& esys, const Bytes& bytes) {
   TPMS_CONTEXT context{};
   size_t used = 0;

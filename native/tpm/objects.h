@@ -56,12 +56,6 @@ Object FindPersistent(ESYS_CONTEXT& esys, TPM2_HANDLE handle);
 /// What the TPM says of an object in it. Throws Failure.
 EsysPtr<TPM2B_PUBLIC> ReadPublic(ESYS_CONTEXT& esys, ESYS_TR object);
 
-/// Loads a key under its parent. `session` authorises with the parent's password, which ESYS was told, or by
-/// a policy; ESYS_TR_PASSWORD sends it in clear. Throws Failure, ERR_TPM_PARENT if it is not the parent,
-/// ERR_TPM_AUTH if that is not its password.
-Object Load(ESYS_CONTEXT& esys, ESYS_TR parent, const TPM2B_PRIVATE& private_area,
-            const TPM2B_PUBLIC& public_area, ESYS_TR session = ESYS_TR_PASSWORD);
-
 /// Loads what TPM2_ContextSave gave out: a marshalled TPMS_CONTEXT of an object, saved through ESYS. Throws
 /// Failure, ERR_TPM_FILE_INVALID, or ERR_TPM_CONTEXT if this TPM does not know it, or no more.
 Object LoadContext(ESYS_CONTEXT& esys, const Bytes& context);

@@ -1,21 +1,29 @@
 #include "tpm/owner.h"
 
+#include "tpm/capability.h"
 #include "tpm/command.h"
-#include "tpm/primary.h"
 
 namespace aws_hmac::tpm {
 namespace {
 
-bool IsWrongPassword(TSS2_RC rc) { return Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL); }
-
-Failure WrongPassword(TSS2_RC rc, const char* command) {
-  return ToFailure(rc, command, "ERR_TPM_AUTH",
-                   "the owner hierarchy's password is missing or wrong (option ownerAuth)");
+void CheckEvictControl(TSS2_RC rc) {
+  constexpr auto kCommand = "TPM2_EvictControl";
+  if (Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL)) {
+    throw ToFailure(rc, kCommand, "ERR_TPM_AUTH",
+                    "the owner hierarchy's password is missing or wrong (option ownerAuth)");
+  }
+  Check(rc, kCommand);
 }
 
-void CheckOwner(TSS2_RC rc, const char* command) {
-  if (IsWrongPassword(rc)) throw WrongPassword(rc, command);
-  Check(rc, command);
+// The first handle from `from` on that the TPM does not list.
+TPM2_HANDLE FirstFree(ESYS_CONTEXT& esys, TPM2_HANDLE from) {
+  for (const TPM2_HANDLE taken : PersistentHandles(esys)) {
+    if (taken == from) from++;
+  }
+  if (from >= TPM2_PLATFORM_PERSISTENT) {
+    throw Failure(Api::kTpm, "ERR_TPM_MEMORY", "every persistent handle of the owner hierarchy is taken");
+  }
+  return from;
 }
 
 }  // namespace
@@ -30,16 +38,6 @@ Owner::~Owner() {
   Esys_TR_SetAuth(&esys_, ESYS_TR_RH_OWNER, &kNothing);  // ESYS frees its copy of the password unwiped
 }
 
-Object Owner::CreatePrimary() const {
-  try {
-    return tpm::CreatePrimary(esys_, ESYS_TR_RH_OWNER, Primary::kStorageEcc, authorization_);
-  } catch (const Failure& failure) {
-    const auto rc = static_cast<TSS2_RC>(failure.number);
-    if (failure.api != Api::kTpm || !IsWrongPassword(rc)) throw;
-    throw WrongPassword(rc, "TPM2_CreatePrimary");
-  }
-}
-
 TSS2_RC Owner::EvictControl(const Object& object, TPM2_HANDLE handle) const {
   ESYS_TR persistent = ESYS_TR_NONE;
   const TSS2_RC rc = Answer([&] {
@@ -50,15 +48,36 @@ TSS2_RC Owner::EvictControl(const Object& object, TPM2_HANDLE handle) const {
   return rc;
 }
 
-bool Owner::MakePersistent(const Object& key, TPM2_HANDLE handle) const {
+bool Owner::TryMakePersistent(const Object& key, TPM2_HANDLE handle) const {
   const TSS2_RC rc = EvictControl(key, handle);
   if (Answered(rc, TPM2_RC_NV_DEFINED)) return false;
-  CheckOwner(rc, "TPM2_EvictControl");
+  if (Answered(rc, TPM2_RC_HIERARCHY) || Answered(rc, TPM2_RC_ATTRIBUTES)) {
+    throw ToFailure(rc, "TPM2_EvictControl", "ERR_TPM_PARENT",
+                    "the owner cannot make a key under this parent persistent: ask for output \"pem\"");
+  }
+  CheckEvictControl(rc);
   return true;
 }
 
+TPM2_HANDLE Owner::MakePersistent(const Object& key, TPM2_HANDLE wanted) const {
+  if (wanted != kFirstFreeHandle) {
+    if (!TryMakePersistent(key, wanted)) throw ToFailure(TPM2_RC_NV_DEFINED, "TPM2_EvictControl");
+    return wanted;
+  }
+  // Another program may take the handle in between: then the next one.
+  TPM2_HANDLE handle = FirstFree(esys_, TPM2_PERSISTENT_FIRST);
+  while (!TryMakePersistent(key, handle)) handle = FirstFree(esys_, handle + 1);
+  return handle;
+}
+
 void Owner::Evict(const Object& persistent, TPM2_HANDLE handle) const {
-  CheckOwner(EvictControl(persistent, handle), "TPM2_EvictControl");
+  CheckEvictControl(EvictControl(persistent, handle));
+}
+
+void RequireFree(ESYS_CONTEXT& esys, TPM2_HANDLE wanted) {
+  if (wanted != kFirstFreeHandle && HasHandle(esys, wanted)) {
+    throw ToFailure(TPM2_RC_NV_DEFINED, "TPM2_GetCapability");
+  }
 }
 
 }  // namespace aws_hmac::tpm

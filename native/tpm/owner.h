@@ -5,7 +5,7 @@
 
 namespace aws_hmac::tpm {
 
-/// The owner hierarchy: makes primaries and decides what is persistent. ESYS knows its password for as long
+/// The owner hierarchy: decides what is persistent. ESYS knows its password for as long
 /// as this lives.
 class Owner {
  public:
@@ -16,18 +16,22 @@ class Owner {
   Owner& operator=(const Owner&) = delete;
   ~Owner();
 
-  /// The H-2 primary. Throws Failure.
-  Object CreatePrimary() const;
-  /// False, and nothing changed, where the handle is taken. Throws Failure.
-  bool MakePersistent(const Object& key, TPM2_HANDLE handle) const;
+  /// Keeps a key at this handle, or at the first free one for kFirstFreeHandle; gives the handle. Throws
+  /// Failure: ERR_TPM_HANDLE_IN_USE, and nothing changed, where it is taken.
+  TPM2_HANDLE MakePersistent(const Object& key, TPM2_HANDLE wanted) const;
   /// Removes a persistent object, which must still be the one that was looked at. Throws Failure.
   void Evict(const Object& persistent, TPM2_HANDLE handle) const;
 
  private:
+  bool TryMakePersistent(const Object& key, TPM2_HANDLE handle) const;
   TSS2_RC EvictControl(const Object& object, TPM2_HANDLE handle) const;
 
   ESYS_CONTEXT& esys_;
   ESYS_TR authorization_;
 };
+
+/// Throws Failure, ERR_TPM_HANDLE_IN_USE, where something is at the handle; of kFirstFreeHandle nothing is
+/// known.
+void RequireFree(ESYS_CONTEXT& esys, TPM2_HANDLE wanted);
 
 }  // namespace aws_hmac::tpm

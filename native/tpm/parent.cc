@@ -62,24 +62,90 @@ Object FindParent(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
   }
 }
 
+bool IsWrongPassword(TSS2_RC rc) { return Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL); }
+
+// What TPM2_Load, TPM2_Create and TPM2_Import answer of a parent.
+void CheckUse(TSS2_RC rc, const char* command) {
+  if (IsWrongPassword(rc)) {
+    throw ToFailure(
+        rc, command, "ERR_TPM_AUTH",
+        "the password of the key's parent is wrong or was not given (option parentAuth.password)");
+  }
+  if (Answered(rc, TPM2_RC_AUTH_UNAVAILABLE) || Answered(rc, TPM2_RC_AUTH_TYPE)) {
+    throw ToFailure(rc, command, "ERR_TPM_PARENT", "the key's parent wants a policy that is not supported");
+  }
+  if (Answered(rc, TPM2_RC_TYPE)) {
+    throw ToFailure(rc, command, "ERR_TPM_PARENT", "the key's parent is not a storage key");
+  }
+  Check(rc, command);
+}
+
 }  // namespace
 
 LoadedParent::LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection)
-    : esys_(esys), parent_(parent), session_(SessionFor(esys, parent, protection)) {
-  if (parent.handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT) {
-    object_ = FindParent(esys, parent.handle);
+    : esys_(esys),
+      parent_(parent),
+      owned_(SessionFor(esys, parent, protection)),
+      session_(owned_ ? owned_.get() : ESYS_TR_PASSWORD) {
+  Find(session_);
+}
+
+LoadedParent::LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, ESYS_TR session,
+                           bool hierarchy_password_in_clear)
+    : esys_(esys), parent_(parent), session_(session), encrypts_(true) {
+  Find(hierarchy_password_in_clear ? ESYS_TR_PASSWORD : session);
+}
+
+void LoadedParent::Find(ESYS_TR hierarchy_session) {
+  if (parent_.handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT) {
+    object_ = FindParent(esys_, parent_.handle);
   } else {
-    const OpenHierarchy hierarchy(esys, HierarchyOf(parent.handle), parent.hierarchy_password);
-    object_ = CreatePrimary(esys, hierarchy.get(), parent.primary, session());
+    const OpenHierarchy hierarchy(esys_, HierarchyOf(parent_.handle), parent_.hierarchy_password);
+    object_ = CreatePrimary(esys_, hierarchy.get(), parent_.primary, hierarchy_session);
   }
-  UsePassword(esys, object_.get(), parent.password.span(), kMaxParentPassword);
+  UsePassword(esys_, object_.get(), parent_.password.span(), kMaxParentPassword);
 }
 
 Object LoadedParent::Load(const TPM2B_PRIVATE& private_area, const TPM2B_PUBLIC& public_area) const {
-  if (!WantsPolicy()) return tpm::Load(esys_, get(), private_area, public_area, session());
-  // A policy session is good for one command.
-  const SessionHandle policy = SatisfyEndorsementPolicy();
-  return tpm::Load(esys_, get(), private_area, public_area, policy.get());
+  ESYS_TR object = ESYS_TR_NONE;
+  Use("TPM2_Load", [&](ESYS_TR first, ESYS_TR second) {
+    return Esys_Load(&esys_, get(), first, second, ESYS_TR_NONE, &private_area, &public_area, &object);
+  });
+  return Object(esys_, object);
+}
+
+Blobs LoadedParent::Create(const TPM2B_SENSITIVE_CREATE& secret, const TPM2B_PUBLIC& area) const {
+  const TPM2B_DATA nothing{};
+  const TPML_PCR_SELECTION no_pcr{};
+  TPM2B_PUBLIC* public_area = nullptr;
+  TPM2B_PRIVATE* private_area = nullptr;
+  Use("TPM2_Create", [&](ESYS_TR first, ESYS_TR second) {
+    return Esys_Create(&esys_, get(), first, second, ESYS_TR_NONE, &secret, &area, &nothing, &no_pcr,
+                       &private_area, &public_area, nullptr, nullptr, nullptr);
+  });
+  return {EsysPtr<TPM2B_PUBLIC>(public_area), EsysPtr<TPM2B_PRIVATE>(private_area)};
+}
+
+EsysPtr<TPM2B_PRIVATE> LoadedParent::Import(const TPM2B_PUBLIC& area, const TPM2B_PRIVATE& duplicate,
+                                            const TPM2B_ENCRYPTED_SECRET& seed) const {
+  const TPM2B_DATA no_key{};
+  const TPMT_SYM_DEF_OBJECT no_inner_wrapper{.algorithm = TPM2_ALG_NULL, .keyBits = {}, .mode = {}};
+  TPM2B_PRIVATE* private_area = nullptr;
+  Use("TPM2_Import", [&](ESYS_TR first, ESYS_TR second) {
+    return Esys_Import(&esys_, get(), first, second, ESYS_TR_NONE, &no_key, &area, &duplicate, &seed,
+                       &no_inner_wrapper, &private_area);
+  });
+  return EsysPtr<TPM2B_PRIVATE>(private_area);
+}
+
+// A policy session is good for one command, and encrypts nothing: the caller's session does, where there is
+// one.
+template <typename EsysCall>
+void LoadedParent::Use(const char* command, EsysCall call) const {
+  const SessionHandle policy = WantsPolicy() ? SatisfyEndorsementPolicy() : SessionHandle();
+  const ESYS_TR first = policy ? policy.get() : session_;
+  const ESYS_TR second = policy && encrypts_ ? session_ : ESYS_TR_NONE;
+  CheckUse(Answer([&] { return call(first, second); }), command);
 }
 
 bool LoadedParent::WantsPolicy() const {
@@ -90,12 +156,13 @@ SessionHandle LoadedParent::SatisfyEndorsementPolicy() const {
   SessionHandle policy = StartPolicySession(esys_);
   const OpenHierarchy endorsement(esys_, ESYS_TR_RH_ENDORSEMENT, parent_.hierarchy_password);
   const TSS2_RC rc = Answer([&] {
-    return Esys_PolicySecret(&esys_, endorsement.get(), policy.get(), session(), ESYS_TR_NONE, ESYS_TR_NONE,
+    return Esys_PolicySecret(&esys_, endorsement.get(), policy.get(), session_, ESYS_TR_NONE, ESYS_TR_NONE,
                              nullptr, nullptr, nullptr, 0, nullptr, nullptr);
   });
-  if (Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL)) {
+  if (IsWrongPassword(rc)) {
     throw ToFailure(rc, "TPM2_PolicySecret", "ERR_TPM_AUTH",
-                    "the password of the TPM's endorsement hierarchy is wrong or was not given");
+                    "the password of the TPM's endorsement hierarchy is wrong or was not given "
+                    "(option parentAuth.hierarchyPassword)");
   }
   Check(rc, "TPM2_PolicySecret");
   return policy;

@@ -6,6 +6,12 @@
 
 namespace aws_hmac::tpm {
 
+/// The two halves of a key that its parent protects.
+struct Blobs {
+  EsysPtr<TPM2B_PUBLIC> public_area;
+  EsysPtr<TPM2B_PRIVATE> private_area;
+};
+
 /// A key's parent, in the TPM and allowed to load its keys, for a moment: with its session it takes two of
 /// the TPM's few slots.
 class LoadedParent {
@@ -14,19 +20,35 @@ class LoadedParent {
   /// key's own. Throws Failure, ERR_TPM_PARENT if it is not there, ERR_TPM_AUTH for a wrong password.
   LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection);
 
+  /// The same with a salted, encrypting session of the caller's, which proves the passwords, and that of the
+  /// hierarchy unless it may cross the bus in clear.
+  LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, ESYS_TR session, bool hierarchy_password_in_clear);
+
   ESYS_TR get() const noexcept { return object_.get(); }
 
   /// Throws Failure, ERR_TPM_PARENT if the key is not of this parent.
   Object Load(const TPM2B_PRIVATE& private_area, const TPM2B_PUBLIC& public_area) const;
 
+  /// TPM2_Create of a key with these properties; the caller's session encrypts. Throws Failure.
+  Blobs Create(const TPM2B_SENSITIVE_CREATE& secret, const TPM2B_PUBLIC& area) const;
+
+  /// TPM2_Import of a key that was wrapped for this parent without an inner wrapper: its private half, which
+  /// this parent loads. Throws Failure, ERR_TPM_PARENT where it was wrapped for another or altered.
+  EsysPtr<TPM2B_PRIVATE> Import(const TPM2B_PUBLIC& area, const TPM2B_PRIVATE& duplicate,
+                                const TPM2B_ENCRYPTED_SECRET& seed) const;
+
  private:
-  ESYS_TR session() const noexcept { return session_ ? session_.get() : ESYS_TR_PASSWORD; }
+  void Find(ESYS_TR hierarchy_session);
   bool WantsPolicy() const;
   SessionHandle SatisfyEndorsementPolicy() const;
+  template <typename EsysCall>
+  void Use(const char* command, EsysCall call) const;
 
   ESYS_CONTEXT& esys_;
   const Parent& parent_;
-  SessionHandle session_;  // proves the passwords; none where there are none, or where they go in clear
+  SessionHandle owned_;  // none where there are no passwords, or where they go in clear
+  ESYS_TR session_;      // proves the passwords
+  bool encrypts_ = false;
   Object object_;
 };
 

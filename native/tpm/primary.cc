@@ -91,7 +91,8 @@ Object CreatePrimary(ESYS_CONTEXT& esys, ESYS_TR hierarchy, Primary primary, ESY
   if (Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL)) {
     throw ToFailure(rc, "TPM2_CreatePrimary", "ERR_TPM_AUTH",
                     std::string("the password of the TPM's ") + HierarchyName(hierarchy) +
-                        " hierarchy is wrong or was not given");
+                        " hierarchy is wrong or was not given (option parentAuth.hierarchyPassword" +
+                        (hierarchy == ESYS_TR_RH_OWNER ? ", or ownerAuth of an import)" : ")"));
   }
   if (Answered(rc, TPM2_RC_HIERARCHY)) {
     throw ToFailure(rc, "TPM2_CreatePrimary", "ERR_TPM_PARENT",

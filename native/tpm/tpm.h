@@ -35,6 +35,8 @@ struct PersistentKey {
 /// Credential Profile 2.x, B.3.3 and B.3.4).
 enum class Primary { kStorageEcc, kStorageRsa, kEkEcc, kEkRsa };
 
+inline constexpr uint32_t kOwnerHierarchy = 0x40000001;
+
 struct Parent {
   uint32_t handle;                         // 0x4000000…: the hierarchy of a primary; 0x81……: persistent
   Primary primary = Primary::kStorageEcc;  // of a hierarchy only
@@ -81,18 +83,18 @@ struct ImportOptions {
   OwnerAuth owner = {};
   std::optional<bool> no_da = {};  // wrong passwords do not count; by default only where there is none
   std::chrono::milliseconds timeout = kDefaultTimeout;
+  Parent parent = {kOwnerHierarchy};
 };
 
 struct Imported {
   Bytes public_area;   // marshalled TPM2B_PUBLIC
   Bytes private_area;  // marshalled TPM2B_PRIVATE, encrypted by the parent
-  uint32_t parent;     // 0x40000001: the owner hierarchy's H-2 primary
   std::optional<uint32_t> handle;
 };
 
-/// TPM2_Create under the owner hierarchy's H-2 primary in a salted, encrypted session; loads the new key and
-/// checks it against `probe`; makes it persistent when a handle is given (ERR_TPM_HANDLE_IN_USE if it is
-/// taken). Throws Failure.
+/// TPM2_Create under the parent in a salted, encrypted session; loads the new key and checks it against
+/// `probe`; makes it persistent when a handle is given (ERR_TPM_HANDLE_IN_USE if it is taken). Throws
+/// Failure.
 Imported ImportKey(ImportOptions options, const Probe& probe);
 
 }  // namespace aws_hmac::tpm

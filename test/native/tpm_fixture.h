@@ -82,7 +82,7 @@ class Tpm : public ::testing::Test {
   }
 
   OpenOptions Options(const Imported& key, std::string_view password = "") {
-    return {tcti_, LoadedKey{{key.parent}, key.public_area, key.private_area},
+    return {tcti_, LoadedKey{{kOwnerHierarchy}, key.public_area, key.private_area},
             Protection{SecretBytes(AsBytes(password))}};
   }
 

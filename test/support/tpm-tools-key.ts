@@ -16,8 +16,8 @@ export interface ToolsKey {
   createPrimary(...options: string[]): void;
   /** Makes the key under a parent; gives its MAC of the day by tpm2_hmac. */
   create(parent: string, ...parentAuth: string[]): string;
-  /** The MAC of the day by tpm2_hmac with k.ctx. */
-  theirMac(): string;
+  /** The MAC of the day by tpm2_hmac with k.ctx; `-p` and what authorises it where it wants that. */
+  theirMac(...auth: string[]): string;
   /** The path of the PEM that tpm2_encodeobject makes of the key; `-p` for one with a password. */
   encode(parent: string, ...options: "-p"[]): string;
   /** The MAC of the day by this package. */
@@ -36,9 +36,9 @@ export function toolsKey(suite: TpmSuite): ToolsKey {
       suite.toolAndFlush("tpm2_load", "-C", parent, ...parentAuth, ...areas, "-c", "k.ctx");
       return key.theirMac();
     },
-    theirMac() {
+    theirMac(...auth) {
       writeFileSync(suite.file("message"), day);
-      suite.toolAndFlush("tpm2_hmac", "-c", "k.ctx", "-g", "sha256", "-o", "mac", "message");
+      suite.toolAndFlush("tpm2_hmac", "-c", "k.ctx", ...auth, "-g", "sha256", "-o", "mac", "message");
       return readFileSync(suite.file("mac")).toString("hex");
     },
     encode(parent, ...options) {

@@ -46,6 +46,13 @@ export function isHierarchy(handle: number): boolean {
   return Object.values(hierarchies).includes(handle);
 }
 
+/** Whether a parent is in a hierarchy that the owner has no say in: platform or NULL. */
+export function isPlatformOrNull(parent: number): boolean {
+  return (
+    parent === hierarchies.platform || parent === hierarchies.null || parent >>> 23 === 0x8180_0000 >>> 23
+  );
+}
+
 /** @throws AwsHmacError `ERR_INVALID_ARGUMENT` */
 export function tpmParent(parent: TpmParent): NativeTpmParent {
   if (typeof parent === "number") {

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { NativeTpmLoad } from "../../binding/addon.js";
+import type { NativeTpmBlobs, NativeTpmLoad, NativeTpmParentAuth } from "../../binding/addon.js";
 import { AwsHmacError } from "../../core/errors.js";
 import { invalid } from "../../core/validate.js";
 import { parseTpmContext } from "./context-file.js";
@@ -37,7 +37,7 @@ export interface TpmKeySource {
 export type TpmPlace =
   | { handle: number }
   | { context: Uint8Array }
-  | Omit<NativeTpmLoad, "parentPassword" | "hierarchyPassword">;
+  | Omit<NativeTpmLoad, keyof NativeTpmParentAuth>;
 
 const places = ["handle", "pem", "pemFile", "contextFile", "blobs"] as const;
 
@@ -68,7 +68,7 @@ async function readPem(pem: unknown, file: unknown): Promise<ReturnType<typeof p
   return parseTss2Pem(text);
 }
 
-async function readBlobs(blobs: TpmBlobs): Promise<Pick<NativeTpmLoad, "publicArea" | "privateArea">> {
+async function readBlobs(blobs: TpmBlobs): Promise<NativeTpmBlobs> {
   return {
     publicArea: await readBlob("blobs.publicArea", blobs?.publicArea),
     privateArea: await readBlob("blobs.privateArea", blobs?.privateArea),

@@ -4,7 +4,7 @@ import { DerError, DerReader, der, tags } from "./der.js";
 import { isHierarchy, ownerHierarchy } from "./parent.js";
 
 /** What a TPM key file holds: marshalled TPM2B_PUBLIC and TPM2B_PRIVATE, and the parent. */
-export type TpmKeyFile = Pick<NativeTpmBlobs, "publicArea" | "privateArea"> & NativeTpmParent;
+export type TpmKeyFile = NativeTpmBlobs & NativeTpmParent;
 
 const begin = "-----BEGIN TSS2 PRIVATE KEY-----";
 const end = "-----END TSS2 PRIVATE KEY-----";
@@ -33,18 +33,19 @@ export function parseTss2Pem(pem: string): TpmKeyFile {
 }
 
 /**
- * Writes a TPM key file.
+ * Writes a TPM key file. The format has no word for an endorsement key: its file names the endorsement hierarchy.
  *
  * @param emptyAuth whether the key is used without a password
  */
 export function formatTss2Pem(
-  { publicArea, privateArea, parent }: NativeTpmBlobs,
+  { publicArea, privateArea, parent, primary }: TpmKeyFile,
   emptyAuth: boolean,
 ): string {
   const key = der(
     tags.sequence,
     der(tags.objectIdentifier, Buffer.from(loadableKey, "hex")),
-    ...(emptyAuth ? [der(tags.explicit(0), der(tags.boolean, Buffer.from([0xff])))] : []),
+    ...(emptyAuth ? [flag(0)] : []),
+    ...(primary.endsWith("rsa") ? [flag(5)] : []),
     der(tags.integer, unsignedInteger(parent)),
     der(tags.octetString, publicArea),
     der(tags.octetString, privateArea),
@@ -52,6 +53,9 @@ export function formatTss2Pem(
   const lines = key.toString("base64").match(/.{1,64}/g) ?? [];
   return `${[begin, ...lines, end].join("\n")}\n`;
 }
+
+/** A BOOLEAN that is true: emptyAuth, rsaParent. */
+const flag = (number: number): Buffer => der(tags.explicit(number), der(tags.boolean, Buffer.of(0xff)));
 
 function invalid(what: string): AwsHmacError {
   return new AwsHmacError("ERR_PEM_INVALID", `the TSS2 PEM is not valid: ${what}`);

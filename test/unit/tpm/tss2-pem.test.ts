@@ -4,9 +4,7 @@ import { formatTss2Pem, parseTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
 
 const publicArea = Buffer.from("000a00080000000000000000", "hex");
 const privateArea = Buffer.concat([Buffer.from("00c8", "hex"), Buffer.alloc(200, 7)]);
-const blobs = { publicArea, privateArea, parent: ownerHierarchy };
-
-const read = { ...blobs, primary: "ecc" };
+const read = { publicArea, privateArea, parent: ownerHierarchy, primary: "ecc" as const };
 
 const loadable = der(tags.objectIdentifier, Buffer.from("6781050a0103", "hex"));
 const owner = der(tags.integer, Buffer.from("40000001", "hex"));
@@ -33,13 +31,13 @@ function invalid(pem: string): string {
 describe("TSS2 PEM", () => {
   test.each([0x40000001, 0x81000000, 0x81ffffff])("what is written is read again: parent 0x%x", (parent) => {
     for (const emptyAuth of [true, false]) {
-      expect(parseTss2Pem(formatTss2Pem({ ...blobs, parent }, emptyAuth))).toEqual({ ...read, parent });
+      expect(parseTss2Pem(formatTss2Pem({ ...read, parent }, emptyAuth))).toEqual({ ...read, parent });
     }
   });
 
   test("is written as DER, in lines of 64 characters", () => {
     const pem = formatTss2Pem(
-      { publicArea: Buffer.of(0, 1, 5), privateArea: Buffer.of(0, 1, 6), parent: 0x81000001 },
+      { publicArea: Buffer.of(0, 1, 5), privateArea: Buffer.of(0, 1, 6), parent: 0x81000001, primary: "ecc" },
       true,
     );
     const lines = pem.split("\n");
@@ -48,7 +46,7 @@ describe("TSS2 PEM", () => {
     expect(Buffer.from(lines.slice(1, -2).join(""), "base64").toString("hex")).toBe(
       ["301e", "06066781050a0103", "a0030101ff", "02050081000001", "0403000105", "0403000106"].join(""),
     );
-    const long = formatTss2Pem(blobs, false).split("\n").slice(1, -2);
+    const long = formatTss2Pem(read, false).split("\n").slice(1, -2);
     expect(long.slice(0, -1).every((line) => line.length === 64)).toBe(true);
     expect(long.at(-1)?.length).toBeLessThanOrEqual(64);
   });
@@ -90,15 +88,23 @@ describe("TSS2 PEM", () => {
 
   test.each(["01", "ff"])("rsaParent written as %s means the RSA primary", (value) => {
     const file = keyOf(loadable, optional(5, tags.boolean, value), owner, ...areas);
-    expect(parseTss2Pem(file)).toEqual({ ...blobs, primary: "rsa" });
+    expect(parseTss2Pem(file)).toEqual({ ...read, primary: "rsa" });
+  });
+
+  test("an RSA parent is written as rsaParent, also an endorsement key, which the format cannot name", () => {
+    const file = { ...read, parent: 0x4000000b };
+    for (const primary of ["rsa", "ek-rsa"] as const) {
+      expect(parseTss2Pem(formatTss2Pem({ ...file, primary }, false))).toEqual({ ...file, primary: "rsa" });
+    }
+    expect(parseTss2Pem(formatTss2Pem({ ...file, primary: "ek-ecc" }, false))).toEqual(file);
   });
 
   test("text around the key and Windows line ends do no harm", () => {
-    const pem = formatTss2Pem(blobs, true).replaceAll("\n", "\r\n");
+    const pem = formatTss2Pem(read, true).replaceAll("\n", "\r\n");
     expect(parseTss2Pem(`a signing key\r\n${pem}\r\n`)).toEqual(read);
   });
 
-  const good = formatTss2Pem(blobs, true);
+  const good = formatTss2Pem(read, true);
   const type = (hex: string): Buffer => der(tags.objectIdentifier, Buffer.from(hex, "hex"));
   test.each([
     ["nothing", "", "there is no line"],

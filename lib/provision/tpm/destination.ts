@@ -1,0 +1,64 @@
+import { firstFreeHandle, type NativeTpmParent } from "../../binding/addon.js";
+import { invalid } from "../../core/validate.js";
+import { persistentHandle } from "../../keys/tpm/options.js";
+import { isPlatformOrNull } from "../../keys/tpm/parent.js";
+import { formatTss2Pem, type TpmKeyFile } from "../../keys/tpm/tss2-pem.js";
+
+/** A new key is made persistent in the TPM. */
+export interface TpmToHandle {
+  /** A free persistent handle of the owner's range, 0x81000000..0x817FFFFF, or `free` for the first of those. */
+  handle: number | "free";
+  output?: undefined;
+}
+
+/** A new key is given out as a file that this TPM alone can load. */
+export interface TpmToPem {
+  output: "pem";
+  handle?: undefined;
+}
+
+/**
+ * The handle for a new key, 0 for the first free one, nothing for a PEM.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, also where the owner cannot make a key under this parent persistent
+ */
+export function destination(
+  { handle, output }: TpmToHandle | TpmToPem,
+  { parent }: NativeTpmParent,
+): { handle?: number } {
+  if ((handle === undefined) === (output === undefined)) {
+    throw invalid('either handle or output: "pem" must say where the key goes');
+  }
+  if (handle === undefined) {
+    if (output !== "pem") throw invalid('output must be "pem"');
+    return {};
+  }
+  const wanted = handle === "free" ? firstFreeHandle : persistentHandle(handle, 0x817fffff);
+  // TCG TPM 2.0 Part 3, 28.5: the owner makes what is in the storage and endorsement hierarchies persistent.
+  if (isPlatformOrNull(parent)) {
+    throw invalid(
+      'parent must be in the owner or endorsement hierarchy for a persistent key: use output "pem"',
+    );
+  }
+  return { handle: wanted };
+}
+
+/** A key that is persistent in the TPM: `openTpmKey({ handle })` opens it. */
+export interface ImportedTpmHandle {
+  handle: number;
+}
+
+/** A key file: `openTpmKey({ pem, parent })` opens it, and tpm2-tools load it. */
+export interface ImportedTpmPem {
+  /** `-----BEGIN TSS2 PRIVATE KEY-----`; the key in it is encrypted by the TPM. */
+  pem: string;
+  /** What `openTpmKey` needs beside the PEM, where the format cannot say it: an endorsement key. */
+  parent?: "ek-rsa" | "ek-ecc";
+}
+
+/** A new key's file, and its parent where the file cannot say it. */
+export function importedPem(file: TpmKeyFile, emptyAuth: boolean): ImportedTpmPem {
+  const pem = formatTss2Pem(file, emptyAuth);
+  const { primary } = file;
+  return primary === "ek-rsa" || primary === "ek-ecc" ? { pem, parent: primary } : { pem };
+}
