@@ -19,6 +19,17 @@ export { openPkcs11Key, type Pkcs11KeyOptions } from "./keys/pkcs11.js";
 export type { Pin, Pkcs11Token } from "./keys/pkcs11-options.js";
 export type { TpmDevice } from "./keys/tpm/options.js";
 export type { TpmHierarchy, TpmParent, TpmParentAuth } from "./keys/tpm/parent.js";
+export type {
+  TpmAuthorizeStep,
+  TpmCommand,
+  TpmDuplicationSelectStep,
+  TpmPcrBank,
+  TpmPcrStep,
+  TpmPolicy,
+  TpmPolicyStep,
+  TpmSecretStep,
+} from "./keys/tpm/policy/policy.js";
+export { policyDigest } from "./keys/tpm/policy/policy-digest.js";
 export type { TpmBlobs, TpmKeySource } from "./keys/tpm/source.js";
 export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
 export { type ImportedPkcs11Key, importPkcs11Key, type Pkcs11ImportOptions } from "./provision/pkcs11.js";

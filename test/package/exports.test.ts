@@ -21,6 +21,7 @@ const values = [
   "listTpmKeys",
   "openPkcs11Key",
   "openTpmKey",
+  "policyDigest",
   "removeTpmKey",
   "sdkIdentity",
 ];
