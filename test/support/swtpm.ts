@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { freePorts, listens } from "./ports.js";
 import { startProcess, temporaryFolder, until } from "./process.js";
 
@@ -7,6 +8,11 @@ export interface Swtpm {
   tcti: string;
   /** Ends its process without any warning, as a power cut would; its state stays. */
   kill(): Promise<void>;
+  /** Stops its process: it answers nothing until `resume`. */
+  suspend(): void;
+  resume(): void;
+  /** Resets the TPM in the running process: sessions and loaded keys are gone; it waits for TPM2_Startup. */
+  reset(): Promise<void>;
   /** Starts it again after `kill`: a TPM after a reset, with the same keys. */
   start(): Promise<void>;
   /** Ends it and removes its state. */
@@ -29,15 +35,37 @@ export async function startSwtpm(): Promise<Swtpm> {
       return listens(port + 1);
     });
   };
-  const kill = async (): Promise<void> => server.stop();
+  const kill = async (): Promise<void> => {
+    server.child.kill("SIGKILL");
+    await server.stop();
+  };
   await start();
   return {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
     kill,
     start,
+    suspend: () => void server.child.kill("SIGSTOP"),
+    resume: () => void server.child.kill("SIGCONT"),
+    reset: () => initialize(port + 1),
     async stop() {
       await kill();
       remove();
     },
   };
+}
+
+/** CMD_INIT on swtpm's control channel (swtpm_ioctls(3)): the command and its flags, four bytes each; the answer is a result. */
+async function initialize(port: number): Promise<void> {
+  const command = Buffer.alloc(8);
+  command.writeUInt32BE(2);
+  const socket = connect(port, "127.0.0.1");
+  try {
+    socket.write(command);
+    const result = await new Promise<Buffer>((resolve, reject) =>
+      socket.once("data", resolve).once("error", reject),
+    );
+    if (result.readUInt32BE() !== 0) throw new Error(`swtpm: CMD_INIT answers ${result.toString("hex")}`);
+  } finally {
+    socket.destroy();
+  }
 }
