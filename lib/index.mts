@@ -66,6 +66,8 @@ export {
   type TpmPolicy,
   type TpmPolicyStep,
   type TpmRemoveOptions,
+  type TpmSaltKey,
+  type TpmSaltOptions,
   type TpmSecretStep,
   type TpmToHandle,
   type TpmToPem,

@@ -30,6 +30,7 @@ export type {
   TpmSecretStep,
 } from "./keys/tpm/policy/policy.js";
 export { policyDigest } from "./keys/tpm/policy/policy-digest.js";
+export type { TpmSaltKey, TpmSaltOptions } from "./keys/tpm/salt-key.js";
 export type { TpmBlobs, TpmKeySource } from "./keys/tpm/source.js";
 export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
 export { type ImportedPkcs11Key, importPkcs11Key, type Pkcs11ImportOptions } from "./provision/pkcs11.js";

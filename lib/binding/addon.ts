@@ -27,17 +27,32 @@ export interface NativeTpmParentAuth {
 /** A key that is loaded under a parent in the TPM. */
 export interface NativeTpmLoad extends NativeTpmBlobs, NativeTpmParent, NativeTpmParentAuth {}
 
-export type NativeTpmOpen = {
+/** A key that sessions are salted with; what is empty of `name` and `publicKey` is not compared. */
+export interface NativeTpmSaltKey extends NativeTpmParent {
+  /** Of the primary's hierarchy; at most 64 bytes, empty for none. */
+  hierarchyPassword: Uint8Array;
+  /** Name algorithm and digest of the public area. */
+  name: Uint8Array;
+  /** TPM_ALG_RSA (2 bytes), exponent (4) and modulus, or TPM_ALG_ECC, curve (2), x and y as long as the field. */
+  publicKey: Uint8Array;
+}
+
+/** Of calls that open a salted session. */
+export interface NativeTpmSalt {
+  saltKey?: NativeTpmSaltKey;
+}
+
+export type NativeTpmOpen = NativeTpmSalt & {
   tcti: string;
   password: Uint8Array;
   passwordInClear: boolean;
   encrypt: boolean;
 } & (
-  | { handle: number }
-  | NativeTpmLoad
-  /** Marshalled TPMS_CONTEXT. */
-  | { context: Uint8Array }
-);
+    | { handle: number }
+    | NativeTpmLoad
+    /** Marshalled TPMS_CONTEXT. */
+    | { context: Uint8Array }
+  );
 
 /** What an import checks before it keeps a key. */
 export interface NativeProbe {
@@ -56,7 +71,12 @@ export interface NativeTpmOwner {
 /** Stands for the first free handle of the owner's range. */
 export const firstFreeHandle = 0;
 
-export interface NativeTpmImport extends NativeProbe, NativeTpmOwner, NativeTpmParent, NativeTpmParentAuth {
+export interface NativeTpmImport
+  extends NativeProbe,
+    NativeTpmOwner,
+    NativeTpmParent,
+    NativeTpmParentAuth,
+    NativeTpmSalt {
   tcti: string;
   /** 1..64 bytes. */
   key: Uint8Array;
@@ -82,7 +102,7 @@ export interface NativeTpmListed {
   isUsable: boolean;
 }
 
-export interface NativeTpmRemove extends NativeTpmOwner {
+export interface NativeTpmRemove extends NativeTpmOwner, NativeTpmSalt {
   tcti: string;
   handle: number;
   force: boolean;

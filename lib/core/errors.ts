@@ -94,6 +94,7 @@ export const errorCodes = [
   "ERR_TPM_LOCKOUT",
   "ERR_TPM_POLICY",
   "ERR_TPM_PARENT",
+  "ERR_TPM_SALT_KEY",
   "ERR_TPM_CONTEXT",
   "ERR_TPM_FILE_INVALID",
   "ERR_TPM_HANDLE_IN_USE",

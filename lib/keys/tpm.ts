@@ -4,6 +4,7 @@ import { wipe } from "../core/wipe.js";
 import { openDevice } from "./open-device.js";
 import { passwordBytes, type TpmDevice, tctiOf } from "./tpm/options.js";
 import { parentPasswords } from "./tpm/parent.js";
+import { saltKeyOf, type TpmSaltOptions } from "./tpm/salt-key.js";
 import { locateTpmKey, type TpmKeySource } from "./tpm/source.js";
 
 /** How the use of a TPM key is authorised. */
@@ -15,7 +16,7 @@ export interface TpmAuth {
 }
 
 /** Which key in a TPM, and how to use it. */
-export interface TpmKeyOptions extends TpmDevice, TpmKeySource {
+export interface TpmKeyOptions extends TpmDevice, TpmKeySource, TpmSaltOptions {
   /** Needed for a key that has a password. */
   auth?: TpmAuth | undefined;
   /**
@@ -42,7 +43,7 @@ export interface TpmKeyOptions extends TpmDevice, TpmKeySource {
  *   that wants a policy
  * @throws TpmError `ERR_TPM_DEVICE_NOT_FOUND`, `ERR_TPM_DEVICE_PERMISSION`, `ERR_TPM_DEVICE_BUSY`,
  *   `ERR_TPM_NOT_A_DEVICE`, `ERR_TPM_TCTI`, `ERR_TPM_CONNECTION`, `ERR_TPM_PARENT` of a PEM or blobs of another TPM
- *   or parent, `ERR_TPM_CONTEXT` of a context file from before a reset,
+ *   or parent, `ERR_TPM_CONTEXT` of a context file from before a reset, `ERR_TPM_SALT_KEY` of a salt key that is not the one given,
  *   `ERR_TPM_AUTH`, `ERR_TPM_LOCKOUT`, `ERR_TPM_BUSY`, `ERR_TPM_MEMORY`, `ERR_TPM_STATE`, `ERR_TPM`
  * @example
  * const key = await openTpmKey({ handle: 0x81008001, auth: { password: await readFile("/run/password") } });
@@ -54,8 +55,11 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
   const mode = oneOf("auth.mode", options.auth?.mode ?? "hmac", ["hmac", "plain"]);
   const password = passwordBytes(options.auth);
   let above: ReturnType<typeof parentPasswords> | undefined;
+  let saltKey: ReturnType<typeof saltKeyOf>;
   try {
     above = parentPasswords(options.parentAuth);
+    saltKey = saltKeyOf(options.saltKey);
+    if (saltKey && !encrypt) throw invalid('saltKey is for encryption: "session"');
     const native = {
       ...(await locateTpmKey(options)),
       tcti,
@@ -64,10 +68,11 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
       hierarchyPassword: above.hierarchyPassword,
       passwordInClear: mode === "plain",
       encrypt,
+      ...(saltKey && { saltKey }),
     };
     return await openDevice("tpm", timeout, (connection) => connection.openTpm(native, { timeout }));
   } finally {
-    wipe(password, above?.password, above?.hierarchyPassword);
+    wipe(password, above?.password, above?.hierarchyPassword, saltKey?.hierarchyPassword);
   }
 }
 

@@ -5,6 +5,7 @@ import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { passwordBytes, type TpmDevice, tctiOf } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";
+import { saltKeyOf, type TpmSaltOptions } from "../keys/tpm/salt-key.js";
 import type { TpmAuth } from "../keys/tpm.js";
 import { makeProbe } from "./probe.js";
 import {
@@ -18,7 +19,7 @@ import {
 import { placePasswords, type TpmPlaceAuth } from "./tpm/owner.js";
 
 /** The TPM that takes a new key, and how the key is protected. */
-export interface TpmImportBase extends TpmDevice, TpmPlaceAuth {
+export interface TpmImportBase extends TpmDevice, TpmPlaceAuth, TpmSaltOptions {
   /** The new key's parent; `owner` by default. */
   parent?: TpmParent | undefined;
   /** The new key's password, at most 32 bytes. Wrong guesses of it count towards the TPM's lockout, unless `noDA` is set. */
@@ -48,7 +49,7 @@ export interface TpmImportToPem extends TpmImportBase, TpmToPem {}
  * @param secretAccessKey its bytes, without the "AWS4" prefix; the array is not changed, and all copies are wiped
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`
  * @throws TpmError `ERR_TPM_HANDLE_IN_USE`, `ERR_IMPORT_VERIFY`, `ERR_TPM_MEMORY` where no persistent
- *   key fits in any more, `ERR_TPM_AUTH` where a parent or hierarchy wants another password, `ERR_TPM_PARENT`, and what `openTpmKey` throws for the TPM
+ *   key fits in any more, `ERR_TPM_AUTH` where a parent or hierarchy wants another password, `ERR_TPM_PARENT`, `ERR_TPM_SALT_KEY`, and what `openTpmKey` throws for the TPM
  */
 export async function importTpmKey(
   secretAccessKey: Uint8Array,
@@ -71,14 +72,17 @@ export async function importTpmKey(
   const key = aws4Key(secretAccessKey);
   let password: Buffer | undefined;
   let above: ReturnType<typeof placePasswords> | undefined;
+  let saltKey: ReturnType<typeof saltKeyOf>;
   let stored: Buffer | undefined;
   try {
     password = passwordBytes(options.auth);
     above = placePasswords(options, parent.parent);
+    saltKey = saltKeyOf(options.saltKey);
     stored = storable(key);
     const native = {
       ...{ tcti, key: stored, password, ...parent, ...place, ...above, ...makeProbe(key) },
       ...(noDA === undefined ? {} : { noDA }),
+      ...(saltKey && { saltKey }),
     };
     const { handle, ...blobs } = await withConnection(timeout, (connection) =>
       connection.importTpm(native, { timeout }),
@@ -86,7 +90,7 @@ export async function importTpmKey(
     if (handle !== undefined) return { handle };
     return importedPem({ ...blobs, ...parent }, password.length === 0);
   } finally {
-    wipe(key, stored, password);
+    wipe(key, stored, password, saltKey?.hierarchyPassword);
     above?.wipe();
   }
 }

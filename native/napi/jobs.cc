@@ -135,6 +135,16 @@ tpm::Parent ParentOf(const Options& options) {
           .hierarchy_password = options.Secret("hierarchyPassword")};
 }
 
+std::optional<tpm::SaltKey> SaltKeyOf(const Options& options) {
+  if (!options.Has("saltKey")) return std::nullopt;
+  const Options key = options.Nested("saltKey");
+  return tpm::SaltKey{.handle = key.Uint32("parent"),
+                      .primary = PrimaryOf(key),
+                      .hierarchy_password = key.Secret("hierarchyPassword"),
+                      .name = key.ByteArray("name"),
+                      .public_key = key.ByteArray("publicKey")};
+}
+
 tpm::OwnerAuth OwnerOf(const Options& options) {
   return {.password = options.Secret("ownerPassword"),
           .password_in_clear = options.Boolean("ownerPasswordInClear")};
@@ -147,7 +157,8 @@ std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
   open.tcti = options.String("tcti");
   open.protection = {.password = options.Secret("password"),
                      .password_in_clear = options.Boolean("passwordInClear"),
-                     .encrypt = options.Boolean("encrypt")};
+                     .encrypt = options.Boolean("encrypt"),
+                     .salt_key = SaltKeyOf(options)};
   if (options.Has("handle")) {
     open.key = tpm::PersistentKey{options.Uint32("handle")};
   } else if (options.Has("context")) {
@@ -167,6 +178,7 @@ std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
                             .handle = std::nullopt,
                             .owner = OwnerOf(options),
                             .parent = ParentOf(options)};
+  import.salt_key = SaltKeyOf(options);
   if (options.Has("noDA")) import.no_da = options.Boolean("noDA");
   if (options.Has("handle")) import.handle = options.Uint32("handle");
   const auto describe = [](Napi::Env env, const tpm::Imported& imported) -> Napi::Value {
@@ -188,7 +200,8 @@ std::unique_ptr<Call> RemoveTpm(uint64_t id, const Options& options) {
   return std::make_unique<RemoveTpmCall>(id, tpm::RemoveOptions{.tcti = options.String("tcti"),
                                                                 .handle = options.Uint32("handle"),
                                                                 .owner = OwnerOf(options),
-                                                                .force = options.Boolean("force")});
+                                                                .force = options.Boolean("force"),
+                                                                .salt_key = SaltKeyOf(options)});
 }
 
 std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options) {

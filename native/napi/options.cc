@@ -72,6 +72,8 @@ Bytes Options::ByteArray(const char* name) const {
 
 SecretBytes Options::Secret(const char* name) const { return SecretBytes(View(name)); }
 
+Options Options::Nested(const char* name) const { return Options(Get(name)); }
+
 std::optional<std::string> Options::OptionalString(const char* name) const {
   return Has(name) ? std::optional(String(name)) : std::nullopt;
 }

@@ -23,6 +23,7 @@ class Options {
   uint32_t Uint32(const char* name) const;
   Bytes ByteArray(const char* name) const;
   SecretBytes Secret(const char* name) const;
+  Options Nested(const char* name) const;
 
   std::optional<std::string> OptionalString(const char* name) const;
   std::optional<Bytes> OptionalByteArray(const char* name) const;

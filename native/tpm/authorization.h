@@ -23,6 +23,8 @@ class Authorization {
   ESYS_TR first() const noexcept { return in_clear_ ? ESYS_TR_PASSWORD : session_.get(); }
   /// The second: encrypts, when the first cannot.
   ESYS_TR second() const noexcept { return in_clear_ ? session_.get() : ESYS_TR_NONE; }
+  /// The HMAC session, whoever authorises; ESYS_TR_NONE where there is none.
+  ESYS_TR session() const noexcept { return session_.get(); }
 
  private:
   bool in_clear_;

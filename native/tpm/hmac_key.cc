@@ -7,7 +7,7 @@
 #include "tpm/key_area.h"
 #include "tpm/mac.h"
 #include "tpm/parent.h"
-#include "tpm/primary.h"
+#include "tpm/salt.h"
 #include "tpm/tpm.h"
 
 namespace aws_hmac::tpm {
@@ -43,18 +43,24 @@ class OpenedKey {
     const TPM2B_PUBLIC public_area = UnmarshalPublic(key.public_area);
     const TPM2B_PRIVATE private_area = UnmarshalPrivate(key.private_area);
     RequireHmacKey(public_area.publicArea);
-    const LoadedParent parent(esys(), key.parent, protection);
+    // The user's salt key comes first: no password is proved before that is compared.
+    if (protection.salt_key) authorization_.emplace(esys(), protection, Salt(protection).get());
+    const LoadedParent parent(esys(), key.parent, protection,
+                              authorization_ ? authorization_->session() : ESYS_TR_NONE);
     key_ = parent.Load(private_area, public_area);
-    authorization_.emplace(esys(), protection, protection.encrypt ? parent.get() : ESYS_TR_NONE);
+    if (!authorization_) {
+      authorization_.emplace(esys(), protection, protection.encrypt ? parent.get() : ESYS_TR_NONE);
+    }
   }
 
   void Use(Object key, const Protection& protection) {
     key_ = std::move(key);
     RequireHmacKey(ReadPublic(esys(), key_.get())->publicArea);
-    // Any storage key will do as a salt. The NULL hierarchy never has a password, and its primaries cost no
-    // NV.
-    const Object salt = protection.encrypt ? CreatePrimary(esys(), ESYS_TR_RH_NULL) : Object();
-    authorization_.emplace(esys(), protection, salt.get());
+    authorization_.emplace(esys(), protection, Salt(protection).get());
+  }
+
+  Object Salt(const Protection& protection) const {
+    return protection.encrypt ? FindSalt(esys(), protection.salt_key) : Object();
   }
 
   Connection connection_;  // first: the handles below are released through it

@@ -9,7 +9,7 @@
 #include "tpm/connection.h"
 #include "tpm/key_area.h"
 #include "tpm/owner.h"
-#include "tpm/primary.h"
+#include "tpm/salt.h"
 
 namespace aws_hmac::tpm {
 namespace {
@@ -77,7 +77,7 @@ void RemoveKey(RemoveOptions options) {
         "this TPM object is no HMAC key: it was not removed (option force removes it all the same)");
   }
   // The session's HMAC covers the object's name: what another program has put there meanwhile stays.
-  const Authorization session(esys, Protection{}, CreatePrimary(esys, ESYS_TR_RH_NULL).get());
+  const Authorization session(esys, Protection{}, FindSalt(esys, options.salt_key).get());
   Owner(esys, options.owner, session.first()).Evict(object, options.handle);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct RemoveOptions {
   std::string tcti;
   uint32_t handle;  // of the owner's range
   OwnerAuth owner;
-  bool force;  // whatever it is
+  bool force;                            // whatever it is
+  std::optional<SaltKey> salt_key = {};  // by default a primary of the NULL hierarchy
   std::chrono::milliseconds timeout = kDefaultTimeout;
 };
 

@@ -8,7 +8,7 @@
 #include "tpm/mac.h"
 #include "tpm/owner.h"
 #include "tpm/parent.h"
-#include "tpm/primary.h"
+#include "tpm/salt.h"
 #include "tpm/tpm.h"
 
 namespace aws_hmac::tpm {
@@ -66,7 +66,7 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
   if (options.handle) RequireFree(esys, *options.handle);
 
   // Salted before any password is needed; the session proves those and encrypts what crosses the bus.
-  const Authorization authorization(esys, Protection{}, CreatePrimary(esys, ESYS_TR_RH_NULL).get());
+  const Authorization authorization(esys, Protection{}, FindSalt(esys, options.salt_key).get());
   const bool in_clear = options.owner.password_in_clear && options.parent.handle == TPM2_RH_OWNER;
   std::optional<LoadedParent> parent(std::in_place, esys, options.parent, authorization.first(), in_clear);
   const Blobs created = Create(*parent, options);

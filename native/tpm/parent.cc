@@ -3,52 +3,20 @@
 #include <string>
 
 #include "tpm/command.h"
+#include "tpm/hierarchy.h"
 #include "tpm/primary.h"
+#include "tpm/salt.h"
 
 namespace aws_hmac::tpm {
 namespace {
 
-/// A hierarchy whose password ESYS knows for a moment.
-class OpenHierarchy {
- public:
-  OpenHierarchy(ESYS_CONTEXT& esys, ESYS_TR hierarchy, const SecretBytes& password)
-      : esys_(esys), hierarchy_(hierarchy) {
-    UsePassword(esys, hierarchy, password.span(), kMaxParentPassword);
-  }
-  OpenHierarchy(const OpenHierarchy&) = delete;
-  OpenHierarchy& operator=(const OpenHierarchy&) = delete;
-  ~OpenHierarchy() {
-    constexpr TPM2B_AUTH kNothing{};
-    Esys_TR_SetAuth(&esys_, hierarchy_, &kNothing);
-  }
-
-  ESYS_TR get() const noexcept { return hierarchy_; }
-
- private:
-  ESYS_CONTEXT& esys_;
-  ESYS_TR hierarchy_;
-};
-
-ESYS_TR HierarchyOf(TPM2_HANDLE handle) {
-  switch (handle) {
-    case TPM2_RH_OWNER:
-      return ESYS_TR_RH_OWNER;
-    case TPM2_RH_ENDORSEMENT:
-      return ESYS_TR_RH_ENDORSEMENT;
-    case TPM2_RH_PLATFORM:
-      return ESYS_TR_RH_PLATFORM;
-    case TPM2_RH_NULL:
-      return ESYS_TR_RH_NULL;
-    default:
-      throw Failure(Api::kNone, "ERR_TPM_PARENT", "a key's parent is a hierarchy or a persistent handle");
-  }
+bool HasPassword(const Parent& parent) {
+  return !parent.password.empty() || !parent.hierarchy_password.empty();
 }
 
-SessionHandle SessionFor(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection) {
-  const bool has_password = !parent.password.empty() || !parent.hierarchy_password.empty();
-  if (!has_password || protection.password_in_clear) return {};
-  // The parent is not there yet to be the salt. The NULL hierarchy never has a password.
-  const Object salt = protection.encrypt ? CreatePrimary(esys, ESYS_TR_RH_NULL) : Object();
+SessionHandle StartSession(ESYS_CONTEXT& esys, const Protection& protection) {
+  // The parent is not there yet to be the salt.
+  const Object salt = protection.encrypt ? FindSalt(esys, std::nullopt) : Object();
   return StartHmacSession(esys, salt.get(), protection.encrypt);
 }
 
@@ -82,11 +50,13 @@ void CheckUse(TSS2_RC rc, const char* command) {
 
 }  // namespace
 
-LoadedParent::LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection)
-    : esys_(esys),
-      parent_(parent),
-      owned_(SessionFor(esys, parent, protection)),
-      session_(owned_ ? owned_.get() : ESYS_TR_PASSWORD) {
+LoadedParent::LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection,
+                           ESYS_TR session)
+    : esys_(esys), parent_(parent), session_(ESYS_TR_PASSWORD) {
+  if (HasPassword(parent) && !protection.password_in_clear) {
+    if (session == ESYS_TR_NONE) own_session_ = StartSession(esys, protection);
+    session_ = own_session_ ? own_session_.get() : session;
+  }
   Find(session_);
 }
 
@@ -100,7 +70,7 @@ void LoadedParent::Find(ESYS_TR hierarchy_session) {
   if (parent_.handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT) {
     object_ = FindParent(esys_, parent_.handle);
   } else {
-    const OpenHierarchy hierarchy(esys_, HierarchyOf(parent_.handle), parent_.hierarchy_password);
+    const OpenHierarchy hierarchy(esys_, parent_.handle, parent_.hierarchy_password);
     object_ = CreatePrimary(esys_, hierarchy.get(), parent_.primary, hierarchy_session);
   }
   UsePassword(esys_, object_.get(), parent_.password.span(), kMaxParentPassword);
@@ -154,7 +124,7 @@ bool LoadedParent::WantsPolicy() const {
 
 SessionHandle LoadedParent::SatisfyEndorsementPolicy() const {
   SessionHandle policy = StartPolicySession(esys_);
-  const OpenHierarchy endorsement(esys_, ESYS_TR_RH_ENDORSEMENT, parent_.hierarchy_password);
+  const OpenHierarchy endorsement(esys_, TPM2_RH_ENDORSEMENT, parent_.hierarchy_password);
   const TSS2_RC rc = Answer([&] {
     return Esys_PolicySecret(&esys_, endorsement.get(), policy.get(), session_, ESYS_TR_NONE, ESYS_TR_NONE,
                              nullptr, nullptr, nullptr, 0, nullptr, nullptr);

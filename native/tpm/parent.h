@@ -17,8 +17,10 @@ struct Blobs {
 class LoadedParent {
  public:
   /// Makes the primary, or finds the persistent key. Passwords go the way that `protection` says of the
-  /// key's own. Throws Failure, ERR_TPM_PARENT if it is not there, ERR_TPM_AUTH for a wrong password.
-  LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection);
+  /// key's own; `session` proves them, or a session of this parent's own. Throws Failure, ERR_TPM_PARENT if
+  /// it is not there, ERR_TPM_AUTH for a wrong password.
+  LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection,
+               ESYS_TR session = ESYS_TR_NONE);
 
   /// The same with a salted, encrypting session of the caller's, which proves the passwords, and that of the
   /// hierarchy unless it may cross the bus in clear.
@@ -46,8 +48,8 @@ class LoadedParent {
 
   ESYS_CONTEXT& esys_;
   const Parent& parent_;
-  SessionHandle owned_;  // none where there are no passwords, or where they go in clear
-  ESYS_TR session_;      // proves the passwords
+  SessionHandle own_session_;
+  ESYS_TR session_;  // proves the passwords; ESYS_TR_PASSWORD where there are none, or where they go in clear
   bool encrypts_ = false;
   Object object_;
 };

@@ -17,23 +17,35 @@ namespace aws_hmac::tpm {
 /// How long the TPM may take for one command in use; those that make keys may take longer (see PatienceFor).
 inline constexpr std::chrono::milliseconds kDefaultTimeout{5000};
 
+/// The templates of a hierarchy's primary, each with AES-128-CFB for its children. `kStorage…`: the H-2
+/// template with an empty `unique`, the parent that TSS2 PEM files mean (draft-bottomley-tpm2-keys, 3.1.8),
+/// or the same with RSA 2048 (`rsaParent`). `kEk…`: TCG's low-range templates of the endorsement key (EK
+/// Credential Profile 2.x, B.3.3 and B.3.4).
+enum class Primary { kStorageEcc, kStorageRsa, kEkEcc, kEkRsa };
+
+/// A key that sessions are salted with (Part 1, 19.6.8), and what is known of it beforehand.
+struct SaltKey {
+  uint32_t handle;                         // 0x4000000…: the hierarchy of a primary; 0x81……: persistent
+  Primary primary = Primary::kStorageEcc;  // of a hierarchy only
+  SecretBytes hierarchy_password{};        // the same; at most 64 bytes; may be empty
+  Bytes name{};                            // name algorithm and digest of the public area; empty: not known
+  // TPM_ALG_RSA, exponent (4 bytes) and modulus, or TPM_ALG_ECC, curve (2 bytes), x and y, each as long as
+  // the curve's field; empty: not known.
+  Bytes public_key{};
+};
+
 /// How the password of a key is proved, and what is hidden from whoever reads the bus.
 struct Protection {
   SecretBytes password;            // at most 32 bytes (the name algorithm's digest); may be empty
   bool password_in_clear = false;  // TPM_RS_PW instead of an HMAC session (Part 1, 19.4)
   bool encrypt = true;             // parameters encrypted in both directions by a salted session (Part 1, 21)
+  std::optional<SaltKey> salt_key = {};  // by default the key's parent, or a primary of the NULL hierarchy
 };
 
 /// A key that lives in the TPM, 0x81000000..0x81FFFFFF.
 struct PersistentKey {
   uint32_t handle;
 };
-
-/// The templates of a hierarchy's primary, each with AES-128-CFB for its children. `kStorage…`: the H-2
-/// template with an empty `unique`, the parent that TSS2 PEM files mean (draft-bottomley-tpm2-keys, 3.1.8),
-/// or the same with RSA 2048 (`rsaParent`). `kEk…`: TCG's low-range templates of the endorsement key (EK
-/// Credential Profile 2.x, B.3.3 and B.3.4).
-enum class Primary { kStorageEcc, kStorageRsa, kEkEcc, kEkRsa };
 
 inline constexpr uint32_t kOwnerHierarchy = 0x40000001;
 
@@ -84,6 +96,7 @@ struct ImportOptions {
   std::optional<bool> no_da = {};  // wrong passwords do not count; by default only where there is none
   std::chrono::milliseconds timeout = kDefaultTimeout;
   Parent parent = {kOwnerHierarchy};
+  std::optional<SaltKey> salt_key = {};  // by default a primary of the NULL hierarchy
 };
 
 struct Imported {

@@ -1,3 +1,4 @@
+import type { TpmSaltKey } from "../../lib/keys/tpm/salt-key.js";
 import type { TpmBlobs } from "../../lib/keys/tpm/source.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { describeWith } from "../support/requirements.js";
@@ -9,12 +10,18 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM's bus", () => {
   const suite = tpmSuite();
 
   test("who listens on the bus learns neither secret, password nor MAC, unless encryption is off", async () => {
+    const ofEndorsement = "the endorsement's password";
+    suite.tool("tpm2_changeauth", "-c", "endorsement", ofEndorsement);
     const wire = await tap(suite.tcti);
     try {
       const options = { tcti: wire.tcti, auth: { password } };
       const { pem } = await importTpmKey(Buffer.from(secret), { ...options, output: "pem" });
-      const macs = async (encryption: "session" | "none", mode: "hmac" | "plain"): Promise<string[]> => {
-        const key = await suite.open({ tcti: wire.tcti, pem, encryption, auth: { password, mode } });
+      const macs = async (
+        encryption: "session" | "none",
+        mode: "hmac" | "plain",
+        saltKey?: TpmSaltKey,
+      ): Promise<string[]> => {
+        const key = await suite.open({ tcti: wire.tcti, pem, encryption, saltKey, auth: { password, mode } });
         const results = [await macOf(key, day), await macOf(key, Buffer.alloc(3000))];
         await key.close();
         return results;
@@ -23,12 +30,20 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM's bus", () => {
 
       expect(seen(await macs("session", "hmac"))).toEqual([false, false]);
       expect([secret, password].map((text) => wire.saw(Buffer.from(text)))).toEqual([false, false]);
+      for (const handle of ["ek-rsa", "ek-ecc"] as const) {
+        const saltKey = { handle, hierarchyPassword: ofEndorsement };
+        expect(seen(await macs("session", "hmac", saltKey))).toEqual([false, false]);
+        await importTpmKey(Buffer.from(secret), { ...options, saltKey, output: "pem" });
+      }
+      const texts = [secret, password, ofEndorsement];
+      expect(texts.map((text) => wire.saw(Buffer.from(text)))).toEqual([false, false, false]);
       expect(seen(await macs("session", "plain"))).toEqual([false, false]);
       expect(wire.saw(Buffer.from(password))).toBe(true);
       expect(seen(await macs("none", "hmac"))).toEqual([true, true]);
       expect(wire.saw(Buffer.from(secret))).toBe(false);
     } finally {
       await wire.stop();
+      suite.tool("tpm2_changeauth", "-c", "endorsement", "-p", ofEndorsement);
     }
   });
 

@@ -53,14 +53,17 @@ export function isPlatformOrNull(parent: number): boolean {
   );
 }
 
-/** @throws AwsHmacError `ERR_INVALID_ARGUMENT` */
-export function tpmParent(parent: TpmParent): NativeTpmParent {
+/**
+ * @param option the option's name, for the error
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
+ */
+export function tpmParent(parent: TpmParent, option = "parent"): NativeTpmParent {
   if (typeof parent === "number") {
-    return { parent: persistentHandle(parent, 0x81ffffff, "parent"), primary: "ecc" };
+    return { parent: persistentHandle(parent, 0x81ffffff, option), primary: "ecc" };
   }
   const found = primaries.get(parent);
   if (!found)
-    throw invalid(`parent must be a persistent handle or one of: ${[...primaries.keys()].join(", ")}`);
+    throw invalid(`${option} must be a persistent handle or one of: ${[...primaries.keys()].join(", ")}`);
   return found;
 }
 

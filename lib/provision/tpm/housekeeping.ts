@@ -3,6 +3,7 @@ import { withConnection } from "../../binding/with-connection.js";
 import { checkTimeout, invalid } from "../../core/validate.js";
 import { wipe } from "../../core/wipe.js";
 import { persistentHandle, type TpmDevice, tctiOf } from "../../keys/tpm/options.js";
+import { saltKeyOf, type TpmSaltOptions } from "../../keys/tpm/salt-key.js";
 import { ownerAuthOf, type TpmOwnerAuth } from "./owner.js";
 
 /** Which TPM to look into. */
@@ -47,7 +48,7 @@ export interface ListedTpmKey {
 }
 
 /** Which object to remove, and by whose leave. */
-export interface TpmRemoveOptions extends TpmDevice {
+export interface TpmRemoveOptions extends TpmDevice, TpmSaltOptions {
   /** The key's persistent handle, 0x81000000..0x817FFFFF. */
   handle: number;
   /** Needed where the owner hierarchy has a password. */
@@ -79,7 +80,7 @@ export async function listTpmKeys(options: TpmListOptions = {}): Promise<ListedT
  *
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`,
  *   `ERR_KEY_UNSUITABLE` where something else than an HMAC key is at the handle
- * @throws TpmError `ERR_KEY_NOT_FOUND`, `ERR_TPM_AUTH` where the owner hierarchy wants another password, and what
+ * @throws TpmError `ERR_KEY_NOT_FOUND`, `ERR_TPM_AUTH` where the owner hierarchy wants another password, `ERR_TPM_SALT_KEY`, and what
  *   `openTpmKey` throws for the TPM
  */
 export async function removeTpmKey(options: TpmRemoveOptions): Promise<void> {
@@ -88,12 +89,13 @@ export async function removeTpmKey(options: TpmRemoveOptions): Promise<void> {
   const place = { tcti: tctiOf(options), handle: persistentHandle(options.handle, 0x817fffff) };
   if (typeof force !== "boolean") throw invalid("force must be true or false");
   const owner = ownerAuthOf(options.ownerAuth);
+  let saltKey: ReturnType<typeof saltKeyOf>;
   try {
-    await withConnection(timeout, (connection) =>
-      connection.removeTpm({ ...place, ...owner, force }, { timeout }),
-    );
+    saltKey = saltKeyOf(options.saltKey);
+    const native = { ...place, ...owner, force, ...(saltKey && { saltKey }) };
+    await withConnection(timeout, (connection) => connection.removeTpm(native, { timeout }));
   } finally {
-    wipe(owner.ownerPassword);
+    wipe(owner.ownerPassword, saltKey?.hierarchyPassword);
   }
 }
 

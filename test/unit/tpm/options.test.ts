@@ -1,9 +1,21 @@
+import { generateKeyPairSync } from "node:crypto";
 import { openTpmKey, type TpmKeyOptions } from "../../../lib/keys/tpm.js";
 import { listTpmKeys, removeTpmKey } from "../../../lib/provision/tpm/housekeeping.js";
 import { importTpmKey } from "../../../lib/provision/tpm.js";
 
 const handle = 0x81008001;
 const blobs = { publicArea: Buffer.of(0, 1, 5), privateArea: Buffer.of(0, 1, 6) };
+
+/** A TPM2B_PUBLIC as far as it is looked at: its size, a type and SHA-256 as name algorithm. */
+const area = Buffer.of(0, 4, 0, 1, 0, 0x0b);
+
+function pemOf(type: "rsa" | "ed25519", modulusLength = 0): { public: string; private: string } {
+  const keys = type === "rsa" ? generateKeyPairSync(type, { modulusLength }) : generateKeyPairSync(type);
+  return {
+    public: keys.publicKey.export({ type: "spki", format: "pem" }).toString(),
+    private: keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+  };
+}
 
 describe("options of TPM keys", () => {
   const opening = (options: object): Promise<unknown> => openTpmKey(options as TpmKeyOptions);
@@ -33,6 +45,22 @@ describe("options of TPM keys", () => {
       { blobs, parentAuth: { password: "p", hierarchyPassword: "p".repeat(65) } },
       "parentAuth.hierarchyPassword must have at most 64 bytes",
     ],
+    [{ handle, saltKey: null }, "saltKey.handle must be a persistent handle or one of"],
+    [{ handle, saltKey: { handle: 0x80000001 } }, "saltKey.handle must be a persistent handle, 0x81000000"],
+    [{ handle, saltKey: { handle, name: "000b00" } }, "saltKey.name must be"],
+    [{ handle, saltKey: { handle, name: `0004${"0".repeat(40)}` } }, "saltKey.name must be"],
+    [{ handle, saltKey: { handle, name: `000b${"x".repeat(64)}` } }, "saltKey.name must be"],
+    [{ handle, saltKey: { handle, name: "" } }, "saltKey.name must be"],
+    [{ handle, saltKey: { handle, name: Buffer.alloc(34) } }, "saltKey.name must be"],
+    [{ handle, saltKey: { handle, publicKey: 7 } }, "saltKey.publicKey must be"],
+    [{ handle, saltKey: { handle, publicKey: "" } }, "saltKey.publicKey must be"],
+    [{ handle, saltKey: { handle, publicKey: Buffer.of(0, 1, 5) } }, "saltKey.publicKey must be"],
+    [{ handle, saltKey: { handle, publicKey: pemOf("rsa", 512).private } }, "saltKey.publicKey must be"],
+    [{ handle, saltKey: { handle, publicKey: pemOf("ed25519").public } }, "saltKey.publicKey must be"],
+    [{ handle, saltKey: { handle, publicKey: area, name: `000b${"0".repeat(64)}` } }, "saltKey.name is not"],
+    [{ handle, saltKey: { handle, hierarchyPassword: "p" } }, "saltKey.hierarchyPassword is for a primary"],
+    [{ handle, saltKey: { handle: "owner", hierarchyPassword: 7 } }, "saltKey.hierarchyPassword must be"],
+    [{ handle, saltKey: { handle }, encryption: "none" }, 'saltKey is for encryption: "session"'],
     [{ handle: 0x80000001 }, "handle must be"],
     [{ handle: "0x81008001" }, "handle must be"],
     [{ pem: 7 }, "pem must be"],

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <optional>
+
+#include "tpm/objects.h"
+#include "tpm/tpm.h"
+
+namespace aws_hmac::tpm {
+
+/// A key to salt a session with, in the TPM for a moment: `key`, which is what is known of it, or else a
+/// primary of the NULL hierarchy, which never has a password and costs no NV. Throws Failure:
+/// ERR_TPM_SALT_KEY where the key is missing, cannot be a salt key, or is another than the known one.
+Object FindSalt(ESYS_CONTEXT& esys, const std::optional<SaltKey>& key);
+
+}  // namespace aws_hmac::tpm
