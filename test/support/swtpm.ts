@@ -1,4 +1,6 @@
+import { copyFileSync } from "node:fs";
 import { connect } from "node:net";
+import path from "node:path";
 import { freePorts, listens } from "./ports.js";
 import { startProcess, temporaryFolder, until } from "./process.js";
 
@@ -19,9 +21,14 @@ export interface Swtpm {
   stop(): Promise<void>;
 }
 
-/** Starts a software TPM of its own on free ports of 127.0.0.1. */
-export async function startSwtpm(): Promise<Swtpm> {
+/**
+ * Starts a software TPM of its own on free ports of 127.0.0.1.
+ *
+ * @param state the path of a state file (tpm2-00.permall) that it begins with a copy of; a new TPM by default
+ */
+export async function startSwtpm(state?: string): Promise<Swtpm> {
   const { folder, remove } = temporaryFolder("swtpm");
+  if (state !== undefined) copyFileSync(state, path.join(folder, "tpm2-00.permall"));
   const port = await freePorts(2); // tss2 expects the control channel on the second
   let server: ReturnType<typeof startProcess>;
   const start = async (): Promise<void> => {

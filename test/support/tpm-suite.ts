@@ -36,8 +36,8 @@ export interface TpmSuite {
   makePrimary(): void;
 }
 
-/** Gives a suite a TPM; after each of its tests nothing of ours may be left in it. */
-export function tpmSuite(): TpmSuite {
+/** Gives a suite a TPM, as `startSwtpm` does; after each of its tests nothing of ours may be left in it. */
+export function tpmSuite(state?: string): TpmSuite {
   let running: Swtpm | undefined;
   let keys: HmacKey[] = [];
   const { folder, remove } = temporaryFolder("tpm-test");
@@ -73,7 +73,7 @@ export function tpmSuite(): TpmSuite {
       .join("");
 
   beforeAll(async () => {
-    running = await startSwtpm();
+    running = await startSwtpm(state);
   });
   afterAll(async () => {
     await running?.stop();
