@@ -1,27 +1,8 @@
-import { execFile, spawn } from "node:child_process";
-import path from "node:path";
+import { spawn } from "node:child_process";
 import { type Backend, backends, type Device } from "../support/backends.js";
 import { type HungTpm, startHungTpm } from "../support/hung-tpm.js";
 import { describeWith } from "../support/requirements.js";
-
-const child = path.join(__dirname, "child.cjs");
-
-interface Outcome {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  stdout: string;
-  stderr: string;
-}
-
-/** Runs one scenario of child.cjs in a process of its own, over the built package. */
-function run(scenario: string, device: object): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const args = ["--expose-gc", child, scenario, JSON.stringify(device)];
-    const started = execFile(process.execPath, args, { timeout: 60_000 }, (_, stdout, stderr) =>
-      resolve({ code: started.exitCode, signal: started.signalCode, stdout, stderr }),
-    );
-  });
-}
+import { child, runChild } from "./run-child.js";
 
 function lifecycle({ name, start }: Backend): void {
   let device: Device;
@@ -41,7 +22,7 @@ function lifecycle({ name, start }: Backend): void {
     "%s: exit code %d, no crash",
     async (scenario, code) => {
       for (let round = 0; round < 8; round++) {
-        const outcome = await run(scenario, device.child);
+        const outcome = await runChild(scenario, device.child);
         expect([outcome.code, outcome.signal, code === 1 || outcome.stderr]).toEqual([
           code,
           null,
@@ -64,7 +45,7 @@ function lifecycle({ name, start }: Backend): void {
   ])(
     "%s",
     async (scenario, stdout) => {
-      expect(await run(scenario, device.child)).toEqual({ code: 0, signal: null, stdout, stderr: "" });
+      expect(await runChild(scenario, device.child)).toEqual({ code: 0, signal: null, stdout, stderr: "" });
     },
     90_000,
   );
@@ -92,7 +73,7 @@ describe("process life with a TPM that hangs", () => {
 
   test("a call rejects with ERR_TIMEOUT and the process ends", async () => {
     const begin = Date.now();
-    const outcome = await run("time out while the device hangs", { tpm });
+    const outcome = await runChild("time out while the device hangs", { tpm });
     expect(outcome).toEqual({ code: 0, signal: null, stdout: "ERR_TIMEOUT\n", stderr: "" });
     expect(Date.now() - begin).toBeLessThan(10_000);
   }, 60_000);

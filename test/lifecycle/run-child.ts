@@ -1,0 +1,22 @@
+import { execFile } from "node:child_process";
+import path from "node:path";
+
+export const child = path.join(__dirname, "child.cjs");
+
+/** How a process ended, and what it wrote. */
+export interface Outcome {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs one scenario of child.cjs in a process of its own, over the built package. */
+export function runChild(scenario: string, device: object): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const args = ["--expose-gc", child, scenario, JSON.stringify(device)];
+    const started = execFile(process.execPath, args, { timeout: 60_000 }, (_, stdout, stderr) =>
+      resolve({ code: started.exitCode, signal: started.signalCode, stdout, stderr }),
+    );
+  });
+}
