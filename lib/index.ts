@@ -15,8 +15,8 @@ export type { MfaCodeProvider } from "./credentials/mfa.js";
 export type { TemporaryCredentials, TemporaryCredentialsProvider } from "./credentials/refresh-ahead.js";
 export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-provider.js";
 export { insecureMemoryKey } from "./keys/memory.js";
+export type { Pin, Pkcs11Token } from "./keys/pkcs11/options.js";
 export { openPkcs11Key, type Pkcs11KeyOptions } from "./keys/pkcs11.js";
-export type { Pin, Pkcs11Token } from "./keys/pkcs11-options.js";
 export type { TpmDevice } from "./keys/tpm/options.js";
 export type { TpmHierarchy, TpmParent, TpmParentAuth } from "./keys/tpm/parent.js";
 export type {

@@ -3,7 +3,7 @@ import type { HmacKey } from "../core/hmac-key.js";
 import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { openDevice } from "./open-device.js";
-import { keyId, type Pin, type Pkcs11Token, pinBytes, text, tokenQuery } from "./pkcs11-options.js";
+import { keyId, type Pin, type Pkcs11Token, pinBytes, text, tokenQuery } from "./pkcs11/options.js";
 
 /** Which key in a PKCS#11 token, and how to get at it. At least one of `label` and `id` is needed. */
 export interface Pkcs11KeyOptions extends Pkcs11Token {

@@ -3,7 +3,7 @@ import { withConnection } from "../binding/with-connection.js";
 import { aws4Key } from "../core/aws4-key.js";
 import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
-import { keyId, type Pin, type Pkcs11Token, pinBytes, text, tokenQuery } from "../keys/pkcs11-options.js";
+import { keyId, type Pin, type Pkcs11Token, pinBytes, text, tokenQuery } from "../keys/pkcs11/options.js";
 import { makeProbe } from "./probe.js";
 
 /** Where a new key goes in a PKCS#11 token. */

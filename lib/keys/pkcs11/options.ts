@@ -1,6 +1,6 @@
 import path from "node:path";
-import type { NativeTokenQuery } from "../binding/addon.js";
-import { invalid, type Secret, secretBytes } from "../core/validate.js";
+import type { NativeTokenQuery } from "../../binding/addon.js";
+import { invalid, type Secret, secretBytes } from "../../core/validate.js";
 
 /** Which PKCS#11 token: it must match everything that is given, and be the only one that does. */
 export interface Pkcs11Token {
