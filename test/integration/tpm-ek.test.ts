@@ -1,7 +1,9 @@
+import { writeFileSync } from "node:fs";
 import type { TpmParent } from "../../lib/keys/tpm/parent.js";
 import { describeWith } from "../support/requirements.js";
+import { readKnownKey } from "../support/tpm-known-key.js";
 import { day, macOf, tpmSuite } from "../support/tpm-suite.js";
-import { toolsKey } from "../support/tpm-tools-key.js";
+import { storageAttributes, toolsKey } from "../support/tpm-tools-key.js";
 
 describeWith(["swtpm", "tpm2-tools"], "a TPM key under", () => {
   const suite = tpmSuite();
@@ -64,4 +66,32 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM key under", () => {
       suite.tool("tpm2_changeauth", "-c", "endorsement", "-p", "ek password");
     }
   });
+
+  // TCG's high-range templates (EK Credential Profile 2.5, B.4.4 and B.4.6), whose policy is PolicyB; the second is
+  // what Amazon EC2's TPMs and swtpm_setup have at 0x81010016.
+  const policyB = {
+    sha256: "ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0",
+    sha384:
+      "b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12",
+  };
+  test.each([
+    ["rsa2048:aes128cfb", "sha256"],
+    ["ecc384:aes256cfb", "sha384"],
+  ] as const)(
+    "an endorsement key of the high range, which is the salt key too: %s, %s",
+    async (kind, hash) => {
+      const attributes = storageAttributes.replace("noda", "adminwithpolicy");
+      writeFileSync(suite.file("policy"), Buffer.from(policyB[hash], "hex"));
+      const template = ["-G", kind, "-g", hash, "-L", "policy", "-a", attributes];
+      suite.toolAndFlush("tpm2_createprimary", "-C", "e", ...template, "-c", "ek.ctx");
+      suite.toolAndFlush("tpm2_evictcontrol", "-C", "o", "-c", "ek.ctx", "0x81010016");
+      const { name, pem, area } = readKnownKey(suite, 0x81010016);
+      const mac = key.create("0x81010016");
+      for (const pin of [{}, { name }, { publicKey: pem }, { publicKey: area }]) {
+        const saltKey = { handle: 0x81010016, ...pin };
+        expect(await key.macHere({ blobs: key.blobs, parent: 0x81010016, saltKey })).toBe(mac);
+      }
+      suite.tool("tpm2_evictcontrol", "-C", "o", "-c", "0x81010016");
+    },
+  );
 });

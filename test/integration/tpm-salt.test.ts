@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import type { TpmSaltKey } from "../../lib/keys/tpm/salt-key.js";
 import { removeTpmKey } from "../../lib/provision/tpm/housekeeping.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
@@ -27,13 +28,15 @@ describeWith(["swtpm", "tpm2-tools"], "the salt key of a TPM's sessions", () => 
     const { name, pem, area } = readKnownKey(suite, persistent[kind]);
     const upper = name.toUpperCase();
     const bytes = Buffer.from(name, "hex");
-    const pins = [{}, { name }, { name: upper }, { name: bytes }, { publicKey: pem }, { publicKey: area }];
+    const der = createPublicKey(pem).export({ type: "spki", format: "der" });
+    const pins = [{}, { name }, { name: upper }, { name: bytes }];
+    const keys = [pem, der, area, area.subarray(2)].map((publicKey) => ({ publicKey }));
     const both = [
       { name, publicKey: pem },
       { name, publicKey: area },
     ];
     for (const place of [persistent[kind], `ek-${kind}` as const]) {
-      for (const pin of [...pins, ...both]) {
+      for (const pin of [...pins, ...keys, ...both]) {
         const key = await suite.open({ handle, auth, saltKey: { handle: place, ...pin } });
         expect(await macOf(key, day)).toBe(expected(day));
         await key.close();

@@ -3,7 +3,6 @@ import type { NativeTpmSaltKey } from "../../binding/addon.js";
 import { invalid, type Secret } from "../../core/validate.js";
 import { secretOfTpm } from "./options.js";
 import { type TpmParent, tpmParent } from "./parent.js";
-import { requireSized } from "./tss2-pem.js";
 
 /**
  * The key that sessions are salted with, an RSA or ECC key that decrypts. With `name` or `publicKey` it is compared
@@ -15,7 +14,10 @@ export interface TpmSaltKey {
   handle: TpmParent;
   /** Its name, as tpm2_readpublic prints it (hexadecimal) or as bytes: of SHA-256, SHA-384 or SHA-512. */
   name?: string | Uint8Array | undefined;
-  /** Its public key: a PEM (`-----BEGIN PUBLIC KEY-----`), or a marshalled TPM2B_PUBLIC, which settles the name too. */
+  /**
+   * Its public key: a PEM (`-----BEGIN PUBLIC KEY-----`) or the same as DER (SubjectPublicKeyInfo); or a marshalled
+   * TPM2B_PUBLIC or TPMT_PUBLIC, which settles the name too.
+   */
   publicKey?: string | Uint8Array | undefined;
   /**
    * Needed to make a primary where its hierarchy has a password; at most 64 bytes. It is proved before the key is there
@@ -36,6 +38,13 @@ const hashes = new Map([
   [0x000c, { hash: "sha384", length: 48 }],
   [0x000d, { hash: "sha512", length: 64 }],
 ]);
+
+/** TPM_ALG_ID. */
+const [rsa, ecc] = [0x01, 0x23];
+const keyTypes = [rsa, ecc];
+
+/** How DER begins; neither a TPM2B_PUBLIC nor a TPMT_PUBLIC does. */
+const derSequence = 0x30;
 
 const curves = new Map([
   ["P-256", 0x0003],
@@ -63,9 +72,10 @@ export function saltKeyOf(saltKey: TpmSaltKey | undefined): NativeTpmSaltKey | u
 function knownOf({ name, publicKey }: TpmSaltKey): Pick<NativeTpmSaltKey, "name" | "publicKey"> {
   const given = name === undefined ? Buffer.alloc(0) : checkedName(name);
   if (publicKey === undefined) return { name: given, publicKey: Buffer.alloc(0) };
-  if (typeof publicKey === "string") return { name: given, publicKey: publicKeyOf(publicKey) };
-  if (!(publicKey instanceof Uint8Array)) throw invalidPublicKey();
-  const computed = nameOf(Buffer.from(publicKey));
+  const key = publicKey instanceof Uint8Array ? Buffer.from(publicKey) : publicKey;
+  if (!(key instanceof Buffer) && typeof key !== "string") throw invalidPublicKey();
+  if (typeof key === "string" || key[0] === derSequence) return { name: given, publicKey: publicKeyOf(key) };
+  const computed = nameOf(key);
   if (given.length > 0 && !given.equals(computed)) {
     throw invalid("saltKey.name is not the name of saltKey.publicKey");
   }
@@ -85,28 +95,32 @@ function checkedName(name: unknown): Buffer {
 
 /** An object's name: the algorithm, and the digest of the public area (TCG TPM 2.0 Part 1, 16). */
 function nameOf(area: Buffer): Buffer {
-  const key = requireSized(area, invalidPublicKey).subarray(2);
-  const algorithm = key.length < 4 ? undefined : hashes.get(key.readUInt16BE(2));
+  const isSized = area.length > 2 && area.readUInt16BE(0) === area.length - 2;
+  const key = isSized ? area.subarray(2) : area;
+  const isKey = key.length > 4 && keyTypes.includes(key.readUInt16BE(0));
+  const algorithm = isKey ? hashes.get(key.readUInt16BE(2)) : undefined;
   if (!algorithm) throw invalidPublicKey();
   return Buffer.concat([key.subarray(2, 4), createHash(algorithm.hash).update(key).digest()]);
 }
 
-function publicKeyOf(pem: string): Buffer {
-  const { kty, n = "", e = "", crv = "", x = "", y = "" } = readPem(pem);
+function publicKeyOf(spki: string | Buffer): Buffer {
+  const { kty, n = "", e = "", crv = "", x = "", y = "" } = readSpki(spki);
   const bytes = (part: string): Buffer => Buffer.from(part, "base64url");
   const curve = curves.get(crv);
   if (kty === "EC" && curve !== undefined) {
-    return Buffer.concat([Buffer.of(0, 0x23, 0, curve), bytes(x), bytes(y)]);
+    return Buffer.concat([Buffer.of(0, ecc, 0, curve), bytes(x), bytes(y)]);
   }
   const exponent = bytes(e);
   if (kty !== "RSA" || exponent.length > 4) throw invalidPublicKey();
-  return Buffer.concat([Buffer.of(0, 0x01), Buffer.alloc(4 - exponent.length), exponent, bytes(n)]);
+  return Buffer.concat([Buffer.of(0, rsa), Buffer.alloc(4 - exponent.length), exponent, bytes(n)]);
 }
 
-function readPem(pem: string): JsonWebKey {
-  if (!pem.includes("-----BEGIN PUBLIC KEY-----")) throw invalidPublicKey();
+function readSpki(key: string | Buffer): JsonWebKey {
+  // Node would also take a private key, or a certificate, whose signature nobody checks here.
+  if (typeof key === "string" && !key.includes("-----BEGIN PUBLIC KEY-----")) throw invalidPublicKey();
   try {
-    return createPublicKey(pem).export({ format: "jwk" });
+    const spki = typeof key === "string" ? key : ({ key, format: "der", type: "spki" } as const);
+    return createPublicKey(spki).export({ format: "jwk" });
   } catch {
     throw invalidPublicKey(); // OpenSSL's words tell no more
   }
@@ -114,6 +128,6 @@ function readPem(pem: string): JsonWebKey {
 
 function invalidPublicKey(): Error {
   return invalid(
-    "saltKey.publicKey must be a PEM (BEGIN PUBLIC KEY) of an RSA key or one on P-256, P-384 or P-521, or a TPM2B_PUBLIC",
+    "saltKey.publicKey must be a PEM (BEGIN PUBLIC KEY) or DER of an RSA key or one on P-256, P-384 or P-521, or a TPM2B_PUBLIC or TPMT_PUBLIC",
   );
 }

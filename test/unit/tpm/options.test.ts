@@ -7,7 +7,7 @@ const handle = 0x81008001;
 const blobs = { publicArea: Buffer.of(0, 1, 5), privateArea: Buffer.of(0, 1, 6) };
 
 /** A TPM2B_PUBLIC as far as it is looked at: its size, a type and SHA-256 as name algorithm. */
-const area = Buffer.of(0, 4, 0, 1, 0, 0x0b);
+const area = Buffer.of(0, 5, 0, 1, 0, 0x0b, 0);
 
 function pemOf(type: "rsa" | "ed25519", modulusLength = 0): { public: string; private: string } {
   const keys = type === "rsa" ? generateKeyPairSync(type, { modulusLength }) : generateKeyPairSync(type);
@@ -55,6 +55,11 @@ describe("options of TPM keys", () => {
     [{ handle, saltKey: { handle, publicKey: 7 } }, "saltKey.publicKey must be"],
     [{ handle, saltKey: { handle, publicKey: "" } }, "saltKey.publicKey must be"],
     [{ handle, saltKey: { handle, publicKey: Buffer.of(0, 1, 5) } }, "saltKey.publicKey must be"],
+    [
+      { handle, saltKey: { handle, publicKey: Buffer.of(0, 5, 0, 8, 0, 0x0b, 0) } },
+      "saltKey.publicKey must be",
+    ],
+    [{ handle, saltKey: { handle, publicKey: Buffer.of(0x30, 0x03, 1, 2, 3) } }, "saltKey.publicKey must be"],
     [{ handle, saltKey: { handle, publicKey: pemOf("rsa", 512).private } }, "saltKey.publicKey must be"],
     [{ handle, saltKey: { handle, publicKey: pemOf("ed25519").public } }, "saltKey.publicKey must be"],
     [{ handle, saltKey: { handle, publicKey: area, name: `000b${"0".repeat(64)}` } }, "saltKey.name is not"],
