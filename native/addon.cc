@@ -3,6 +3,7 @@
 #include "core/exit_guard.h"
 #include "napi/connection.h"
 #include "napi/environment.h"
+#include "napi/pkcs11_token.h"
 
 namespace {
 
@@ -10,6 +11,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   aws_hmac::StopWorkersBeforeLibrariesExit();
   aws_hmac::napi::Environment::Create(env);
   exports.Set("Connection", aws_hmac::napi::Connection::Define(env));
+  exports.Set("parsePkcs11Uri", Napi::Function::New<aws_hmac::napi::ParsePkcs11Uri>(env, "parsePkcs11Uri"));
   return exports;
 }
 

@@ -7,7 +7,16 @@ import { program, run, Stop, say } from "./run.mjs";
 /** The packages of Debian 12 and 13, which have them under the same names, by what they are for. */
 export const groups = {
   build: ["g++", "make", "cmake", "pkg-config", "libtss2-dev", "libp11-kit-dev"],
-  devices: ["swtpm", "tpm2-tools", "softhsm2", "p11-kit", "p11-kit-modules", "opensc"],
+  devices: [
+    "swtpm",
+    "tpm2-tools",
+    "softhsm2",
+    "p11-kit",
+    "p11-kit-modules",
+    "opensc",
+    "gnutls-bin",
+    "libnss3-tools",
+  ],
   servers: ["ceph-mon", "ceph-osd", "radosgw", "python3-venv"],
   native: ["libgtest-dev"],
   lint: ["clang-format", "clang-tidy"],

@@ -108,11 +108,32 @@ export interface NativeTpmRemove extends NativeTpmOwner, NativeTpmSalt {
   force: boolean;
 }
 
+/** Which token: texts without padding, "" for an empty field. */
 export interface NativeTokenQuery {
+  /** Path of the module. */
   module?: string;
+  /** What p11-kit's configuration calls the module. */
+  moduleName?: string;
+  /** For C_Initialize; with `module` or `moduleName`. */
+  initArgs?: string;
   tokenLabel?: string;
   serial?: string;
+  manufacturer?: string;
+  model?: string;
   slot?: number;
+  slotManufacturer?: string;
+  slotDescription?: string;
+  libraryManufacturer?: string;
+  libraryDescription?: string;
+  /** 256 * major + minor. */
+  libraryVersion?: number;
+}
+
+/** What a PKCS#11 URI says, but for a PIN. */
+export interface NativePkcs11Uri extends NativeTokenQuery {
+  label?: string;
+  id?: Uint8Array;
+  pinSource?: string;
 }
 
 export interface NativePkcs11Open extends NativeTokenQuery {
@@ -158,6 +179,8 @@ export interface NativeConnection {
 
 interface Addon {
   Connection: new () => NativeConnection;
+  /** Leniently, as p11-kit does; throws a NativeError. */
+  parsePkcs11Uri(uri: string): NativePkcs11Uri;
 }
 
 let loaded: Addon | undefined;

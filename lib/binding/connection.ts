@@ -1,11 +1,9 @@
 import { setMaxListeners } from "node:events";
-import { isNativeError } from "node:util/types";
-import { AwsHmacError, type ErrorCode, errorCodes, Pkcs11Error, TpmError } from "../core/errors.js";
+import { AwsHmacError } from "../core/errors.js";
 import type { MacOptions } from "../core/hmac-key.js";
 import {
   addon,
   type NativeConnection,
-  type NativeError,
   type NativePkcs11Import,
   type NativePkcs11Open,
   type NativeTpmImport,
@@ -14,6 +12,7 @@ import {
   type NativeTpmOpen,
   type NativeTpmRemove,
 } from "./addon.js";
+import { toAwsHmacError } from "./native-error.js";
 
 /** The bounds of one call. */
 export interface CallOptions extends MacOptions {
@@ -111,22 +110,4 @@ function timedOut(timeout: number): AwsHmacError {
   return new AwsHmacError("ERR_TIMEOUT", `the device did not answer within ${timeout} ms (option timeout)`, {
     retryable: true,
   });
-}
-
-/** An addon's error as one of this package's classes; anything else unchanged. */
-function toAwsHmacError(error: unknown): unknown {
-  if (!isNativeError(error) || !("api" in error)) return error; // instanceof fails in another vm context
-  const { api, code, number, numberName, operation, retryable, message } = error as NativeError;
-  if (!isErrorCode(code)) return new AwsHmacError("ERR_INTERNAL", `${code}: ${message}`, { cause: error });
-  if (api === "tpm") {
-    return new TpmError(code, message, { retryable, rc: number, rcName: numberName, operation });
-  }
-  if (api === "pkcs11") {
-    return new Pkcs11Error(code, message, { retryable, rv: number, rvName: numberName, operation });
-  }
-  return new AwsHmacError(code, message, { retryable });
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return (errorCodes as readonly string[]).includes(code);
 }

@@ -104,6 +104,7 @@ export const errorCodes = [
   "ERR_TPM",
   "ERR_PEM_INVALID",
   // PKCS#11
+  "ERR_PKCS11_URI",
   "ERR_MODULE_NOT_FOUND",
   "ERR_MODULE_FAILED",
   "ERR_TOKEN_NOT_FOUND",
@@ -111,6 +112,7 @@ export const errorCodes = [
   "ERR_KEY_AMBIGUOUS",
   "ERR_KEY_EXISTS",
   "ERR_KEY_READABLE",
+  "ERR_PIN_SOURCE",
   "ERR_PIN_REQUIRED",
   "ERR_PIN_INCORRECT",
   "ERR_PIN_LOCKED",

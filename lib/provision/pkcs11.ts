@@ -3,23 +3,26 @@ import { withConnection } from "../binding/with-connection.js";
 import { aws4Key } from "../core/aws4-key.js";
 import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
-import { keyId, type Pin, type Pkcs11Token, pinBytes, text, tokenQuery } from "../keys/pkcs11/options.js";
+import { type Pkcs11KeyName, type Pkcs11Token, pkcs11Place } from "../keys/pkcs11/options.js";
+import { type Pkcs11Pin, pinBytes } from "../keys/pkcs11/pin.js";
+import { formatPkcs11Uri } from "../keys/pkcs11/uri.js";
 import { makeProbe } from "./probe.js";
 
-/** Where a new key goes in a PKCS#11 token. */
-export interface Pkcs11ImportOptions extends Pkcs11Token {
-  /** The new key's CKA_LABEL. */
-  label: string;
-  /** The new key's CKA_ID; 16 random bytes by default. */
-  id?: Uint8Array | undefined;
-  /** The user PIN (CKU_USER), as bytes or a string, or a function that is asked once. */
-  pin: Pin;
+/**
+ * Where a new key goes in a PKCS#11 token. A PIN is needed, and the key's CKA_LABEL, as `label` or in `uri`; its CKA_ID is
+ * 16 random bytes by default.
+ */
+export interface Pkcs11ImportOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Pin {
   /** Milliseconds that the import may take; 30 000 by default. */
   timeout?: number | undefined;
 }
 
-/** The new key: `openPkcs11Key({ ...imported, pin })` opens it. */
-export interface ImportedPkcs11Key extends Pkcs11Token {
+/** The new key: `openPkcs11Key({ ...imported, pin })` opens it, and so does `openKey(imported.uri, { pin })`. */
+export interface ImportedPkcs11Key {
+  /** The key's URI (RFC 7512), of all that was given and the key's label and id, without a PIN. */
+  uri: string;
+  /** As it was given. */
+  initArgs?: string;
   label: string;
   id: Uint8Array;
   /** Whether the token says that the key may leave it wrapped by another key. False is as it should be. */
@@ -33,7 +36,8 @@ export interface ImportedPkcs11Key extends Pkcs11Token {
  * it gives the right MAC; a key that fails is destroyed again. After `ERR_TIMEOUT` a slow token may still have made it.
  *
  * @param secretAccessKey its bytes, without the "AWS4" prefix; the array is not changed, and all copies are wiped
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PKCS11_URI`, `ERR_PIN_SOURCE`, `ERR_TIMEOUT`, `ERR_ADDON_NOT_BUILT`,
+ *   `ERR_UNSUPPORTED_PLATFORM`
  * @throws Pkcs11Error `ERR_KEY_EXISTS` where the token has a secret key with this label and id, `ERR_KEY_READABLE`,
  *   `ERR_IMPORT_VERIFY`, and what `openPkcs11Key` throws for module, token and PIN
  */
@@ -41,23 +45,23 @@ export async function importPkcs11Key(
   secretAccessKey: Uint8Array,
   options: Pkcs11ImportOptions,
 ): Promise<ImportedPkcs11Key> {
-  const { label, pin } = options;
   const timeout = checkTimeout(options.timeout);
-  const token = tokenQuery(options);
-  const id = options.id === undefined ? randomBytes(16) : Uint8Array.from(keyId(options.id));
-  if (pin === undefined) throw invalid("pin is missing: only a login makes private keys");
-  const named = { label: text("label", label), id };
+  const { token, label, id = randomBytes(16), ...uriPin } = pkcs11Place(options);
+  if (label === undefined) throw invalid("label is missing: give it, or a uri with object");
+  const named = { label, id };
   const key = aws4Key(secretAccessKey);
-  let pinCopy: Buffer | undefined;
+  let pin: Buffer | undefined;
   try {
-    pinCopy = await pinBytes(pin);
-    const native = { ...token, ...named, ...makeProbe(key), pin: pinCopy, key };
+    pin = await pinBytes(options, uriPin);
+    if (!pin) throw invalid("pin is missing: only a login makes private keys");
+    const native = { ...token, ...named, ...makeProbe(key), pin, key };
     const { extractable } = await withConnection(timeout, (connection) =>
       connection.importPkcs11(native, { timeout }),
     );
-    const { slot, ...selectors } = token;
-    return { ...selectors, ...(slot === undefined ? {} : { slotId: slot }), ...named, extractable };
+    const { initArgs } = token;
+    const uri = formatPkcs11Uri({ ...token, ...named });
+    return { uri, ...(initArgs === undefined ? {} : { initArgs }), ...named, extractable };
   } finally {
-    wipe(key, pinCopy);
+    wipe(key, pin);
   }
 }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "napi/pkcs11_token.h"
 #include "pkcs11/pkcs11.h"
 #include "tpm/housekeeping.h"
 #include "tpm/tpm.h"
@@ -111,13 +112,6 @@ class SignCall : public Call {
   Bytes message_;
   Mac mac_;
 };
-
-pkcs11::TokenQuery TokenOf(const Options& options) {
-  return {.module = options.OptionalString("module"),
-          .label = options.OptionalString("tokenLabel"),
-          .serial = options.OptionalString("serial"),
-          .slot = options.OptionalInteger("slot")};
-}
 
 tpm::Primary PrimaryOf(const Options& options) {
   const std::string name = options.String("primary");

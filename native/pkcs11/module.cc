@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -30,13 +31,23 @@ std::string Reason() {
   return message == nullptr ? "no reason given" : message;
 }
 
-CK_RV Start(Library library, std::vector<Module>& started) {
-  const CK_RV rv = p11_kit_module_initialize(library.get());
+// p11_kit_module_initialize gives a module no arguments; its wrapper's C_Initialize hands them on, and counts
+// as well. A module that runs already in this process keeps the arguments it has.
+CK_RV Initialize(CK_FUNCTION_LIST* module, const std::optional<std::string>& init_args) {
+  if (!init_args) return p11_kit_module_initialize(module);
+  CK_C_INITIALIZE_ARGS args{};
+  args.flags = CKF_OS_LOCKING_OK;
+  args.pReserved = const_cast<char*>(init_args->c_str());  // modules only read it
+  return module->C_Initialize(&args);
+}
+
+CK_RV Start(Library library, const std::optional<std::string>& init_args, std::vector<Module>& started) {
+  const CK_RV rv = Initialize(library.get(), init_args);
   if (rv == CKR_OK) started.emplace_back(library.release());
   return rv;
 }
 
-Modules LoadOne(const std::string& path) {
+Modules LoadOne(const std::string& path, const std::optional<std::string>& init_args) {
   if (access(path.c_str(), R_OK) != 0) {
     throw Refusal("ERR_MODULE_NOT_FOUND",
                   "PKCS#11 module " + path + ": " + std::generic_category().message(errno));
@@ -45,7 +56,7 @@ Modules LoadOne(const std::string& path) {
   StopWorkersBeforeLibrariesExit();
   if (!library) throw Refusal("ERR_MODULE_FAILED", path + " is not a PKCS#11 module: " + Reason());
   Modules modules;
-  const CK_RV rv = Start(std::move(library), modules.loaded);
+  const CK_RV rv = Start(std::move(library), init_args, modules.loaded);
   if (rv != CKR_OK) {
     throw Failure(Api::kPkcs11, "ERR_MODULE_FAILED",
                   "PKCS#11 module " + path + " does not start: " + p11_kit_strerror(rv))
@@ -59,26 +70,38 @@ std::string Name(CK_FUNCTION_LIST* module) {
   return name ? name.get() : "unnamed";
 }
 
-Modules LoadConfigured() {
+void Add(std::string& list, const std::string& entry) {
+  if (!list.empty()) list += ", ";
+  list += entry;
+}
+
+[[noreturn]] void NoneConfigured(const std::optional<std::string>& wanted, const std::string& names) {
+  if (!wanted) {
+    throw Refusal("ERR_MODULE_NOT_FOUND",
+                  "p11-kit has no configured module that loads (`p11-kit list-modules` lists them): name one "
+                  "with the option module");
+  }
+  throw Refusal("ERR_MODULE_NOT_FOUND", "p11-kit has no configured module \"" + *wanted +
+                                            "\" that loads; there are: " + (names.empty() ? "none" : names));
+}
+
+Modules LoadConfigured(const TokenQuery& query) {
   const std::unique_ptr<CK_FUNCTION_LIST*, Free> list(p11_kit_modules_load(nullptr, 0));
   StopWorkersBeforeLibrariesExit();
   if (!list) throw Refusal("ERR_MODULE_FAILED", "p11-kit's configured modules do not load: " + Reason());
   std::vector<Library> libraries;
   for (CK_FUNCTION_LIST** entry = list.get(); *entry != nullptr; ++entry) libraries.emplace_back(*entry);
   Modules modules;
+  std::string names;
   for (Library& library : libraries) {
     const std::string name = Name(library.get());
-    const CK_RV rv = Start(std::move(library), modules.loaded);
-    if (rv == CKR_OK) continue;
-    if (!modules.broken.empty()) modules.broken += ", ";
-    modules.broken += name + " (" + NameOf(rv) + ")";
+    Add(names, name);
+    if (query.module_name && *query.module_name != name) continue;
+    const CK_RV rv = Start(std::move(library), query.init_args, modules.loaded);
+    if (rv != CKR_OK) Add(modules.broken, name + " (" + NameOf(rv) + ")");
   }
   if (!modules.loaded.empty()) return modules;
-  if (modules.broken.empty()) {
-    throw Refusal("ERR_MODULE_NOT_FOUND",
-                  "p11-kit has no configured module that loads (`p11-kit list-modules` lists them): name one "
-                  "with the option module");
-  }
+  if (modules.broken.empty()) NoneConfigured(query.module_name, names);
   throw Refusal("ERR_MODULE_FAILED", "none of p11-kit's modules starts: " + modules.broken);
 }
 
@@ -89,8 +112,8 @@ void ReleaseModule::operator()(CK_FUNCTION_LIST* module) const noexcept {
   p11_kit_module_release(module);
 }
 
-Modules LoadModules(const std::optional<std::string>& path) {
-  return path ? LoadOne(*path) : LoadConfigured();
+Modules LoadModules(const TokenQuery& query) {
+  return query.module ? LoadOne(*query.module, query.init_args) : LoadConfigured(query);
 }
 
 }  // namespace aws_hmac::pkcs11

@@ -3,9 +3,10 @@
 #include <p11-kit/pkcs11.h>
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
+
+#include "pkcs11/pkcs11.h"
 
 namespace aws_hmac::pkcs11 {
 
@@ -21,8 +22,8 @@ struct Modules {
   std::string broken;          // configured modules that did not start, and why; empty when all did
 };
 
-/// The module at `path`, or those of p11-kit's configuration that start. Throws Failure ERR_MODULE_NOT_FOUND
-/// or ERR_MODULE_FAILED.
-Modules LoadModules(const std::optional<std::string>& path);
+/// The module that the query gives the path or the name of, or those of p11-kit's configuration that start.
+/// Throws Failure ERR_MODULE_NOT_FOUND or ERR_MODULE_FAILED.
+Modules LoadModules(const TokenQuery& query);
 
 }  // namespace aws_hmac::pkcs11

@@ -12,13 +12,31 @@
 /// PKCS#11 through p11-kit. Synchronous; an object made here belongs to the thread that made it.
 namespace aws_hmac::pkcs11 {
 
-/// Which token: every member that is set must match, and exactly one token must.
+struct Version {
+  uint8_t major;
+  uint8_t minor;
+
+  bool operator==(const Version&) const = default;
+};
+
+/// Which token: every member that is set must match, and exactly one token must. Texts are without padding.
 struct TokenQuery {
-  std::optional<std::string>
-      module;  // path of a module; without it p11-kit's configured modules are searched
-  std::optional<std::string> label;
-  std::optional<std::string> serial;
-  std::optional<uint64_t> slot;  // CK_SLOT_ID
+  /// Path of a module; without it p11-kit's configured modules are searched.
+  std::optional<std::string> module{};
+  std::optional<std::string> label{};
+  std::optional<std::string> serial{};
+  std::optional<uint64_t> slot{};  // CK_SLOT_ID
+  std::optional<std::string> manufacturer{};
+  std::optional<std::string> model{};
+  std::optional<std::string> slot_manufacturer{};
+  std::optional<std::string> slot_description{};
+  std::optional<std::string> library_manufacturer{};
+  std::optional<std::string> library_description{};
+  std::optional<Version> library_version{};
+  /// What p11-kit's configuration calls the module.
+  std::optional<std::string> module_name{};
+  /// For C_Initialize's pReserved; with `module` or `module_name` only.
+  std::optional<std::string> init_args{};
 };
 
 struct OpenOptions {

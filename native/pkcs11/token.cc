@@ -1,7 +1,5 @@
 #include "pkcs11/token.h"
 
-#include <p11-kit/p11-kit.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "pkcs11/return_value.h"
+#include "pkcs11/text.h"
 
 namespace aws_hmac::pkcs11 {
 namespace {
@@ -19,12 +18,6 @@ namespace {
 using std::chrono::milliseconds;
 constexpr auto kPauses =
     std::to_array<milliseconds>({milliseconds(0), milliseconds(10), milliseconds(40), milliseconds(160)});
-
-// A text of CK_TOKEN_INFO: of fixed width, padded with spaces, not terminated (PKCS#11 3.0, 3.2).
-template <size_t width>
-std::string_view Text(const CK_UTF8CHAR (&field)[width]) {
-  return {reinterpret_cast<const char*>(field), p11_kit_space_strlen(field, width)};
-}
 
 std::vector<CK_SLOT_ID> SlotsWithToken(CK_FUNCTION_LIST* module) {
   std::vector<CK_SLOT_ID> slots;
@@ -71,10 +64,37 @@ Found AllTokens(const Modules& modules) {
   return found;
 }
 
+bool Is(const std::optional<std::string>& wanted, std::string_view text) {
+  return !wanted || *wanted == text;
+}
+
+bool TokenMatches(const CK_TOKEN_INFO& token, const TokenQuery& query) {
+  return Is(query.label, Text(token.label)) && Is(query.serial, Text(token.serialNumber)) &&
+         Is(query.manufacturer, Text(token.manufacturerID)) && Is(query.model, Text(token.model));
+}
+
+// Slot and library are asked only where they count: some modules take their time.
+bool SlotMatches(const Token& token, const TokenQuery& query) {
+  if (query.slot && *query.slot != token.slot) return false;
+  if (!query.slot_manufacturer && !query.slot_description) return true;
+  CK_SLOT_INFO slot{};
+  Check(token.module->C_GetSlotInfo(token.slot, &slot), "C_GetSlotInfo");
+  return Is(query.slot_manufacturer, Text(slot.manufacturerID)) &&
+         Is(query.slot_description, Text(slot.slotDescription));
+}
+
+bool LibraryMatches(CK_FUNCTION_LIST* module, const TokenQuery& query) {
+  if (!query.library_manufacturer && !query.library_description && !query.library_version) return true;
+  CK_INFO library{};
+  Check(module->C_GetInfo(&library), "C_GetInfo");
+  const Version version{.major = library.libraryVersion.major, .minor = library.libraryVersion.minor};
+  return Is(query.library_manufacturer, Text(library.manufacturerID)) &&
+         Is(query.library_description, Text(library.libraryDescription)) &&
+         (!query.library_version || *query.library_version == version);
+}
+
 bool Matches(const Token& token, const TokenQuery& query) {
-  return (!query.label || *query.label == Text(token.info.label)) &&
-         (!query.serial || *query.serial == Text(token.info.serialNumber)) &&
-         (!query.slot || *query.slot == token.slot);
+  return TokenMatches(token.info, query) && SlotMatches(token, query) && LibraryMatches(token.module, query);
 }
 
 std::string NamesOf(const std::vector<Token>& tokens) {
@@ -88,8 +108,20 @@ std::string NamesOf(const std::vector<Token>& tokens) {
 
 std::string Wanted(const TokenQuery& query) {
   std::string wanted;
-  if (query.label) wanted += " with label \"" + *query.label + "\"";
-  if (query.serial) wanted += " with serial " + *query.serial;
+  const auto add = [&](const char* what, const std::optional<std::string>& text) {
+    if (text) wanted += std::string(wanted.empty() ? " with " : ", ") + what + " \"" + *text + "\"";
+  };
+  add("label", query.label);
+  add("serial", query.serial);
+  add("manufacturer", query.manufacturer);
+  add("model", query.model);
+  add("slot manufacturer", query.slot_manufacturer);
+  add("slot description", query.slot_description);
+  add("library manufacturer", query.library_manufacturer);
+  add("library description", query.library_description);
+  if (const auto version = query.library_version) {
+    add("library version", std::to_string(version->major) + "." + std::to_string(version->minor));
+  }
   if (query.slot) wanted += " in slot " + std::to_string(*query.slot);
   return wanted;
 }
@@ -109,7 +141,7 @@ Token FindToken(const Modules& modules, const TokenQuery& query) {
 }
 
 LoadedToken Load(const TokenQuery& query) {
-  Modules modules = LoadModules(query.module);
+  Modules modules = LoadModules(query);
   const Token token = FindToken(modules, query);
   return {std::move(modules), token};
 }

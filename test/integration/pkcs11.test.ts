@@ -124,9 +124,10 @@ describeWith(["softhsm", "p11-kit", "opensc"], "a PKCS#11 key in SoftHSM", () =>
 
   test("is imported under an id of one's own, once", async () => {
     const options = { ...token, label: "once", id: Buffer.from("0102", "hex") };
-    const { pin, ...selectors } = options;
+    const { pin, module } = options;
     const imported = await importPkcs11Key(Buffer.from(secret), options);
-    expect(imported).toEqual({ ...selectors, id: Uint8Array.of(1, 2), extractable: false });
+    const uri = `pkcs11:token=aws-hmac%20test;object=once;id=%01%02;type=secret-key?module-path=${module}`;
+    expect(imported).toEqual({ uri, label: "once", id: Uint8Array.of(1, 2), extractable: false });
     await expect(importPkcs11Key(Buffer.from("anotherSecret"), options)).rejects.toMatchObject({
       code: "ERR_KEY_EXISTS",
     });

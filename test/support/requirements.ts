@@ -14,6 +14,8 @@ const requirements = {
     remedy: "apt-get install p11-kit p11-kit-modules",
   },
   opensc: { missing: () => absent("pkcs11-tool"), remedy: "apt-get install opensc" },
+  gnutls: { missing: () => absent("p11tool"), remedy: "apt-get install gnutls-bin" },
+  nss: { missing: () => absent("certutil"), remedy: "apt-get install libnss3-tools" },
   ceph: {
     missing: missingCephPrograms,
     remedy: "apt-get install ceph-mon ceph-osd radosgw",
