@@ -30,7 +30,7 @@ export {
   type Pkcs11ImportOptions,
   type Pkcs11KeyName,
   type Pkcs11KeyOptions,
-  type Pkcs11Pin,
+  type Pkcs11Login,
   type Pkcs11Token,
   type PresignUrlOptions,
   policyDigest,

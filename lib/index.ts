@@ -16,7 +16,7 @@ export type { TemporaryCredentials, TemporaryCredentialsProvider } from "./crede
 export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-provider.js";
 export { insecureMemoryKey } from "./keys/memory.js";
 export type { Pkcs11KeyName, Pkcs11Token } from "./keys/pkcs11/options.js";
-export type { Pin, Pkcs11Pin } from "./keys/pkcs11/pin.js";
+export type { Pin, Pkcs11Login } from "./keys/pkcs11/pin.js";
 export { openPkcs11Key, type Pkcs11KeyOptions } from "./keys/pkcs11.js";
 export type { TpmDevice } from "./keys/tpm/options.js";
 export type { TpmHierarchy, TpmParent, TpmParentAuth } from "./keys/tpm/parent.js";

@@ -136,16 +136,23 @@ export interface NativePkcs11Uri extends NativeTokenQuery {
   pinSource?: string;
 }
 
-export interface NativePkcs11Open extends NativeTokenQuery {
-  label?: string;
-  id?: Uint8Array;
+/** How to log in: with a PIN, at a PIN pad, or not at all. */
+export interface NativePkcs11Login {
   pin?: Uint8Array;
+  /** HMAC-SHA256 of the PIN under `pinSalt`. */
+  pinDigest?: Uint8Array;
+  pinPad: boolean;
+  allowFinalTry: boolean;
 }
 
-export interface NativePkcs11Import extends NativeTokenQuery, NativeProbe {
+export interface NativePkcs11Open extends NativeTokenQuery, NativePkcs11Login {
+  label?: string;
+  id?: Uint8Array;
+}
+
+export interface NativePkcs11Import extends NativeTokenQuery, NativePkcs11Login, NativeProbe {
   label: string;
   id: Uint8Array;
-  pin: Uint8Array;
   key: Uint8Array;
 }
 
@@ -179,6 +186,8 @@ export interface NativeConnection {
 
 interface Addon {
   Connection: new () => NativeConnection;
+  /** 32 random bytes, the same in the whole process. */
+  pinSalt: Uint8Array;
   /** Leniently, as p11-kit does; throws a NativeError. */
   parsePkcs11Uri(uri: string): NativePkcs11Uri;
 }

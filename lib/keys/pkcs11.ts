@@ -4,13 +4,13 @@ import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { openDevice } from "./open-device.js";
 import { type Pkcs11KeyName, type Pkcs11Token, pkcs11Place } from "./pkcs11/options.js";
-import { type Pkcs11Pin, pinBytes } from "./pkcs11/pin.js";
+import { loginOf, type Pkcs11Login } from "./pkcs11/pin.js";
 
 /**
  * Which key in a PKCS#11 token, and how to get at it. At least one of `label`, `id` and `uri` is needed. The PIN is
  * needed for private keys; where this process is logged in to the token already, PKCS#11 does not check it again.
  */
-export interface Pkcs11KeyOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Pin {
+export interface Pkcs11KeyOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Login {
   /** Milliseconds that opening, one MAC or closing may take; 30 000 by default. */
   timeout?: number | undefined;
 }
@@ -27,7 +27,7 @@ export interface Pkcs11KeyOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Pin 
  *   `ERR_UNSUPPORTED_PLATFORM`
  * @throws Pkcs11Error `ERR_MODULE_NOT_FOUND`, `ERR_MODULE_FAILED`, `ERR_TOKEN_NOT_FOUND`, `ERR_TOKEN_AMBIGUOUS`,
  *   `ERR_KEY_NOT_FOUND`, `ERR_KEY_AMBIGUOUS`, `ERR_KEY_UNSUITABLE`, `ERR_PIN_REQUIRED`, `ERR_PIN_INCORRECT`,
- *   `ERR_PIN_LOCKED`, `ERR_PKCS11_DEVICE`, `ERR_PKCS11`
+ *   `ERR_PIN_LOCKED`, `ERR_PIN_FINAL_TRY`, `ERR_PKCS11_DEVICE`, `ERR_PKCS11`
  * @example
  * const key = await openPkcs11Key({ uri: "pkcs11:token=aws;object=signer?pin-source=file:/run/pin" });
  * const key = await openPkcs11Key({ module, tokenLabel: "aws", label: "signer", pin: () => readFile("/run/pin") });
@@ -38,14 +38,13 @@ export async function openPkcs11Key(options: Pkcs11KeyOptions): Promise<HmacKey>
   if (options.uri === undefined && label === undefined && id === undefined) {
     throw invalid("label or id is missing: say which key of the token to use");
   }
-  const native: NativePkcs11Open = { ...token };
+  const login = await loginOf(options, uriPin);
+  const native: NativePkcs11Open = { ...token, ...login };
   if (label !== undefined) native.label = label;
   if (id !== undefined) native.id = id;
-  const pin = await pinBytes(options, uriPin);
-  if (pin) native.pin = pin;
   try {
     return await openDevice("pkcs11", timeout, (connection) => connection.openPkcs11(native, { timeout }));
   } finally {
-    wipe(pin);
+    wipe(login.pin);
   }
 }

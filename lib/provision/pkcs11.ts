@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
+import type { NativePkcs11Login } from "../binding/addon.js";
 import { withConnection } from "../binding/with-connection.js";
 import { aws4Key } from "../core/aws4-key.js";
 import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { type Pkcs11KeyName, type Pkcs11Token, pkcs11Place } from "../keys/pkcs11/options.js";
-import { type Pkcs11Pin, pinBytes } from "../keys/pkcs11/pin.js";
+import { loginOf, type Pkcs11Login } from "../keys/pkcs11/pin.js";
 import { formatPkcs11Uri } from "../keys/pkcs11/uri.js";
 import { makeProbe } from "./probe.js";
 
@@ -12,7 +13,7 @@ import { makeProbe } from "./probe.js";
  * Where a new key goes in a PKCS#11 token. A PIN is needed, and the key's CKA_LABEL, as `label` or in `uri`; its CKA_ID is
  * 16 random bytes by default.
  */
-export interface Pkcs11ImportOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Pin {
+export interface Pkcs11ImportOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Login {
   /** Milliseconds that the import may take; 30 000 by default. */
   timeout?: number | undefined;
 }
@@ -50,11 +51,11 @@ export async function importPkcs11Key(
   if (label === undefined) throw invalid("label is missing: give it, or a uri with object");
   const named = { label, id };
   const key = aws4Key(secretAccessKey);
-  let pin: Buffer | undefined;
+  let login: NativePkcs11Login | undefined;
   try {
-    pin = await pinBytes(options, uriPin);
-    if (!pin) throw invalid("pin is missing: only a login makes private keys");
-    const native = { ...token, ...named, ...makeProbe(key), pin, key };
+    login = await loginOf(options, uriPin);
+    if (!login.pin && !login.pinPad) throw invalid("pin is missing: only a login makes private keys");
+    const native = { ...token, ...login, ...named, ...makeProbe(key), key };
     const { extractable } = await withConnection(timeout, (connection) =>
       connection.importPkcs11(native, { timeout }),
     );
@@ -62,6 +63,6 @@ export async function importPkcs11Key(
     const uri = formatPkcs11Uri({ ...token, ...named });
     return { uri, ...(initArgs === undefined ? {} : { initArgs }), ...named, extractable };
   } finally {
-    wipe(key, pin);
+    wipe(key, login?.pin);
   }
 }

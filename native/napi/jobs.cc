@@ -202,15 +202,17 @@ std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options) {
   pkcs11::OpenOptions open{.token = TokenOf(options),
                            .label = options.OptionalString("label"),
                            .id = options.OptionalByteArray("id"),
-                           .pin = options.OptionalSecret("pin")};
+                           .login = LoginOf(options)};
   return std::make_unique<OpenCall<pkcs11::OpenOptions>>(id, pkcs11::OpenKey, std::move(open));
 }
 
 std::unique_ptr<Call> ImportPkcs11(uint64_t id, const Options& options) {
+  auto login = LoginOf(options);
+  if (!login) options.Refuse("pin", "a Uint8Array");
   pkcs11::ImportOptions import{.token = TokenOf(options),
                                .label = options.String("label"),
                                .id = options.ByteArray("id"),
-                               .pin = options.Secret("pin"),
+                               .login = std::move(*login),
                                .key = options.Secret("key")};
   const auto describe = [](Napi::Env env, const pkcs11::Imported& imported) -> Napi::Value {
     auto result = Napi::Object::New(env);

@@ -82,10 +82,6 @@ std::optional<Bytes> Options::OptionalByteArray(const char* name) const {
   return Has(name) ? std::optional(ByteArray(name)) : std::nullopt;
 }
 
-std::optional<SecretBytes> Options::OptionalSecret(const char* name) const {
-  return Has(name) ? std::optional(Secret(name)) : std::nullopt;
-}
-
 std::optional<uint64_t> Options::OptionalInteger(const char* name) const {
   return Has(name) ? std::optional(IntegerOf(Get(name), name)) : std::nullopt;
 }

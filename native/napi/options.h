@@ -27,7 +27,6 @@ class Options {
 
   std::optional<std::string> OptionalString(const char* name) const;
   std::optional<Bytes> OptionalByteArray(const char* name) const;
-  std::optional<SecretBytes> OptionalSecret(const char* name) const;
   /// An integer of 0..2^53-1.
   std::optional<uint64_t> OptionalInteger(const char* name) const;
 

@@ -44,6 +44,18 @@ pkcs11::TokenQuery TokenOf(const Options& options) {
   return query;
 }
 
+std::optional<pkcs11::Credential> LoginOf(const Options& options) {
+  const bool at_pad = options.Boolean("pinPad");
+  if (!at_pad && !options.Has("pin")) return std::nullopt;
+  pkcs11::Credential credential;
+  if (!at_pad) {
+    credential.pin = options.Secret("pin");
+    credential.digest = options.ByteArray("pinDigest");
+  }
+  credential.allow_final_try = options.Boolean("allowFinalTry");
+  return credential;
+}
+
 Napi::Value ParsePkcs11Uri(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[0].IsString()) throw Napi::TypeError::New(env, "the URI must be a string");

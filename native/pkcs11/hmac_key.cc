@@ -17,7 +17,7 @@ class Path {
  public:
   explicit Path(const OpenOptions& options)
       : token_(LoadToken(options.token)), session_(token_.token, Access::kRead) {
-    if (options.pin) session_.Login(*options.pin);
+    if (options.login) session_.Login(*options.login);
     key_ = FindKey(session_, options);
   }
 
@@ -29,10 +29,10 @@ class Path {
     try {
       return FindHmacKey(session, options.label, options.id);
     } catch (const Failure& failure) {
-      const bool hidden = !options.pin && (session.token().info.flags & CKF_LOGIN_REQUIRED) != 0;
+      const bool hidden = !options.login && (session.token().info.flags & CKF_LOGIN_REQUIRED) != 0;
       if (!hidden || std::string_view(failure.code) != "ERR_KEY_NOT_FOUND") throw;
       throw Refusal("ERR_PIN_REQUIRED",
-                    std::string(failure.what()) + " that is visible without a PIN (option pin)");
+                    std::string(failure.what()) + " that is visible without a PIN (option pin, or pinPad)");
     }
   }
 

@@ -92,7 +92,7 @@ void Verify(const Session& session, CK_OBJECT_HANDLE object, const Probe& probe)
 Imported ImportKey(ImportOptions options, const Probe& probe) {
   const LoadedToken loaded = LoadToken(options.token);
   Session session(loaded.token, Access::kReadWrite);
-  session.Login(options.pin);
+  session.Login(options.login);
   const std::optional<Bytes> id = options.id.empty() ? std::nullopt : std::optional(options.id);
   if (!FindSecretKeys(session, options.label, id).empty()) {
     throw Refusal("ERR_KEY_EXISTS", "a key with label \"" + options.label + "\"" +

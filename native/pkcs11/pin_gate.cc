@@ -1,13 +1,19 @@
 #include "pkcs11/pin_gate.h"
 
+#include <errno.h>
+#include <sys/random.h>
+
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <system_error>
 
+#include "pkcs11/pkcs11.h"
 #include "pkcs11/return_value.h"
 
 namespace aws_hmac::pkcs11 {
@@ -15,7 +21,7 @@ namespace {
 
 struct Gate {
   std::mutex mutex;
-  std::deque<SecretBytes> refused;
+  std::deque<Bytes> refused;  // digests
 };
 
 constexpr size_t kRefusedKept = 8;
@@ -44,20 +50,28 @@ bool IsWrongPin(CK_RV rv) {
 
 }  // namespace
 
-CK_RV SendPin(const CK_TOKEN_INFO& token, const SecretBytes& pin, const std::function<CK_RV()>& send) {
+std::span<const uint8_t> PinSalt() {
+  static const auto salt = [] {
+    std::array<uint8_t, 32> bytes{};
+    if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+      throw Failure(Api::kErrno, "ERR_INTERNAL", "getrandom: " + std::generic_category().message(errno));
+    }
+    return bytes;
+  }();
+  return salt;
+}
+
+CK_RV SendPin(const CK_TOKEN_INFO& token, const Bytes& digest, const std::function<CK_RV()>& send) {
   Gate& gate = GateOf(token);
   std::lock_guard lock(gate.mutex);
-  const auto same = [&](const SecretBytes& refused) {
-    return std::ranges::equal(refused.span(), pin.span());
-  };
-  if (std::ranges::any_of(gate.refused, same)) {
+  if (std::ranges::find(gate.refused, digest) != gate.refused.end()) {
     throw Refusal(
         "ERR_PIN_INCORRECT",
         "the token refused this PIN before, so it is not sent again; if the token has it now, restart this "
         "program");
   }
   const CK_RV rv = send();
-  if (IsWrongPin(rv)) gate.refused.emplace_back(pin.span());
+  if (IsWrongPin(rv)) gate.refused.push_back(digest);
   if (gate.refused.size() > kRefusedKept) gate.refused.pop_front();
   return rv;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "core/bytes.h"
@@ -39,11 +40,21 @@ struct TokenQuery {
   std::optional<std::string> init_args{};
 };
 
+/// How to log in as the user (CKU_USER).
+struct Credential {
+  SecretBytes pin{};             // empty: somebody enters it at the token's PIN pad
+  Bytes digest{};                // of the PIN, made with PinSalt(): a refused one is remembered by it
+  bool allow_final_try = false;  // log in though a wrong PIN would lock the token
+};
+
+/// 32 random bytes, the same as long as the process lives: what PINs are hashed with.
+std::span<const uint8_t> PinSalt();
+
 struct OpenOptions {
   TokenQuery token;
   std::optional<std::string> label;  // CKA_LABEL
   std::optional<Bytes> id;           // CKA_ID
-  std::optional<SecretBytes> pin;    // CKU_USER; without it no login is tried
+  std::optional<Credential> login;   // without it none is tried
 };
 
 /// Loads the module, finds token and key, logs in. Throws Failure.
@@ -53,7 +64,7 @@ struct ImportOptions {
   TokenQuery token;
   std::string label;
   Bytes id;  // may be empty
-  SecretBytes pin;
+  Credential login;
   SecretBytes key;  // the HMAC key
 };
 

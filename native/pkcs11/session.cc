@@ -23,6 +23,22 @@ class Search {
   const Session& session_;
 };
 
+// Those of the token change with each PIN that is entered, here or elsewhere.
+CK_FLAGS FlagsNow(const Token& token) {
+  CK_TOKEN_INFO info{};
+  Check(token.module->C_GetTokenInfo(token.slot, &info), "C_GetTokenInfo");
+  return info.flags;
+}
+
+// What the token tells of wrong PINs, for messages.
+const char* AttemptsLeft(CK_FLAGS flags) {
+  if ((flags & CKF_USER_PIN_LOCKED) != 0) return "; the PIN is locked now";
+  if ((flags & CKF_USER_PIN_FINAL_TRY) != 0) return "; the next wrong PIN locks the token";
+  if ((flags & CKF_USER_PIN_COUNT_LOW) != 0)
+    return "; the token counts wrong PINs and may lock after few more";
+  return "";
+}
+
 }  // namespace
 
 Session::Session(const Token& token, Access access) : token_(token) {
@@ -32,16 +48,39 @@ Session::Session(const Token& token, Access access) : token_(token) {
 
 Session::~Session() { token_.module->C_CloseSession(handle_); }
 
-void Session::Login(const SecretBytes& pin) {
-  if ((token_.info.flags & CKF_LOGIN_REQUIRED) == 0) return;
-  if ((token_.info.flags & CKF_USER_PIN_LOCKED) != 0) {
+void Session::Login(const Credential& credential) {
+  if ((token_.info.flags & CKF_LOGIN_REQUIRED) == 0 || IsLoggedIn()) return;
+  const CK_FLAGS flags = FlagsNow(token_);
+  if ((flags & CKF_USER_PIN_LOCKED) != 0) {
     throw Refusal("ERR_PIN_LOCKED",
                   "the user PIN is locked: the security officer can set a new one; " + token_.Name());
   }
-  const auto bytes = const_cast<CK_UTF8CHAR*>(pin.data());  // C_Login only reads them
-  const CK_RV rv =
-      SendPin(token_.info, pin, [&] { return token_.module->C_Login(handle_, CKU_USER, bytes, pin.size()); });
-  if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN) throw CallFailed(rv, "C_Login", token_.Name());
+  if ((flags & CKF_USER_PIN_FINAL_TRY) != 0 && !credential.allow_final_try) {
+    throw Refusal(
+        "ERR_PIN_FINAL_TRY",
+        "the next wrong PIN locks the token, so no PIN was sent: make sure of it, then set the option "
+        "allowFinalTry once; " +
+            token_.Name());
+  }
+  if (credential.pin.empty() && (flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0) {
+    throw Refusal("ERR_PIN_REQUIRED", "the token has no PIN pad (option pinPad): give pin; " + token_.Name());
+  }
+  const CK_RV rv = EnterPin(credential);
+  if (rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN) return;
+  throw CallFailed(rv, "C_Login", token_.Name() + AttemptsLeft(FlagsNow(token_)));
+}
+
+bool Session::IsLoggedIn() const {
+  CK_SESSION_INFO info{};
+  Check(token_.module->C_GetSessionInfo(handle_, &info), "C_GetSessionInfo");
+  return info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS;
+}
+
+CK_RV Session::EnterPin(const Credential& credential) {
+  if (credential.pin.empty()) return token_.module->C_Login(handle_, CKU_USER, nullptr, 0);
+  const auto pin = const_cast<CK_UTF8CHAR*>(credential.pin.data());  // C_Login only reads them
+  return SendPin(token_.info, credential.digest,
+                 [&] { return token_.module->C_Login(handle_, CKU_USER, pin, credential.pin.size()); });
 }
 
 std::vector<CK_OBJECT_HANDLE> Session::Find(std::span<CK_ATTRIBUTE> attributes) const {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "core/secret_bytes.h"
+#include "pkcs11/pkcs11.h"
 #include "pkcs11/token.h"
 
 namespace aws_hmac::pkcs11 {
@@ -23,8 +23,9 @@ class Session {
 
   /// As CKU_USER. Sends a wrong PIN to the token once in the life of the process. The login belongs to all
   /// sessions of the process with this token: where one has logged in already the PIN is not checked. It ends
-  /// with the last of them. Throws Failure ERR_PIN_INCORRECT, ERR_PIN_LOCKED.
-  void Login(const SecretBytes& pin);
+  /// with the last of them. A token without login is left alone. Throws Failure ERR_PIN_INCORRECT,
+  /// ERR_PIN_LOCKED, ERR_PIN_FINAL_TRY, ERR_PIN_REQUIRED.
+  void Login(const Credential& credential);
 
   /// The handles of the objects that match.
   std::vector<CK_OBJECT_HANDLE> Find(std::span<CK_ATTRIBUTE> attributes) const;
@@ -34,6 +35,9 @@ class Session {
   CK_FUNCTION_LIST* operator->() const { return token_.module; }
 
  private:
+  bool IsLoggedIn() const;
+  CK_RV EnterPin(const Credential& credential);
+
   Token token_;
   CK_SESSION_HANDLE handle_ = 0;
 };

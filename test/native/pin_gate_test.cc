@@ -14,9 +14,7 @@
 namespace aws_hmac::pkcs11 {
 namespace {
 
-SecretBytes Pin(std::string_view text) {
-  return SecretBytes(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
-}
+Bytes Digest(std::string_view text) { return {text.begin(), text.end()}; }
 
 CK_TOKEN_INFO TokenWithSerial(std::string_view serial) {
   CK_TOKEN_INFO info{};
@@ -33,19 +31,19 @@ TEST(PinGate, SendsARefusedPinOnceAndOthersAsOftenAsAsked) {
       return rv;
     };
   };
-  EXPECT_EQ(SendPin(token, Pin("wrong"), answer(CKR_PIN_INCORRECT)), CKR_PIN_INCORRECT);
-  EXPECT_THROW(SendPin(token, Pin("wrong"), answer(CKR_OK)), Failure);
+  EXPECT_EQ(SendPin(token, Digest("wrong"), answer(CKR_PIN_INCORRECT)), CKR_PIN_INCORRECT);
+  EXPECT_THROW(SendPin(token, Digest("wrong"), answer(CKR_OK)), Failure);
   EXPECT_EQ(sent, 1);
-  EXPECT_EQ(SendPin(token, Pin("right"), answer(CKR_OK)), CKR_OK);
-  EXPECT_EQ(SendPin(token, Pin("right"), answer(CKR_DEVICE_ERROR)), CKR_DEVICE_ERROR);
-  EXPECT_EQ(SendPin(token, Pin("right"), answer(CKR_OK)), CKR_OK);
+  EXPECT_EQ(SendPin(token, Digest("right"), answer(CKR_OK)), CKR_OK);
+  EXPECT_EQ(SendPin(token, Digest("right"), answer(CKR_DEVICE_ERROR)), CKR_DEVICE_ERROR);
+  EXPECT_EQ(SendPin(token, Digest("right"), answer(CKR_OK)), CKR_OK);
   EXPECT_EQ(sent, 4);
 }
 
 TEST(PinGate, KnowsTokensApart) {
-  EXPECT_EQ(SendPin(TokenWithSerial("gate-2"), Pin("1234"), [] { return CKR_PIN_INCORRECT; }),
+  EXPECT_EQ(SendPin(TokenWithSerial("gate-2"), Digest("1234"), [] { return CKR_PIN_INCORRECT; }),
             CKR_PIN_INCORRECT);
-  EXPECT_EQ(SendPin(TokenWithSerial("gate-3"), Pin("1234"), [] { return CKR_OK; }), CKR_OK);
+  EXPECT_EQ(SendPin(TokenWithSerial("gate-3"), Digest("1234"), [] { return CKR_OK; }), CKR_OK);
 }
 
 TEST(PinGate, SendsAWrongPinOnceThoughManyThreadsHaveIt) {
@@ -57,7 +55,7 @@ TEST(PinGate, SendsAWrongPinOnceThoughManyThreadsHaveIt) {
     for (int i = 0; i < 8; ++i) {
       threads.emplace_back([&] {
         try {
-          SendPin(token, Pin("wrong"), [&]() -> CK_RV {
+          SendPin(token, Digest("wrong"), [&]() -> CK_RV {
             ++sent;
             return CKR_PIN_INCORRECT;
           });

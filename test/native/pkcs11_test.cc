@@ -38,18 +38,21 @@ std::string Environment(const char* name) {
 class Pkcs11 : public testing::Test {
  protected:
   OpenOptions Open(const std::string& key) const {
-    return {.token = Token(), .label = key, .id = std::nullopt, .pin = Pin()};
+    return {.token = Token(), .label = key, .id = std::nullopt, .login = Login()};
   }
 
   Imported Import(const std::string& key, const Bytes& id = {}) const { return ImportWith(key, id, kMac); }
 
   Imported ImportWith(const std::string& key, const Bytes& id, std::span<const uint8_t> mac) const {
-    return ImportKey({.token = Token(), .label = key, .id = id, .pin = Pin(), .key = SecretBytes(kKey)},
+    return ImportKey({.token = Token(), .label = key, .id = id, .login = Login(), .key = SecretBytes(kKey)},
                      {.message = AsBytes(kMessage), .mac = mac});
   }
 
   TokenQuery Token() const { return {.module = module_, .label = token_, .serial = {}, .slot = {}}; }
-  SecretBytes Pin() const { return SecretBytes(AsBytes(pin_)); }
+  Credential Login() const { return LoginWith(pin_); }
+  static Credential LoginWith(std::string_view pin) {
+    return {.pin = SecretBytes(AsBytes(pin)), .digest = Bytes(pin.begin(), pin.end())};
+  }
 
   static void ExpectMac(HmacDevice& device) {
     EXPECT_TRUE(std::ranges::equal(device.Sign(AsBytes(kMessage)).bytes, kMac));
@@ -139,7 +142,7 @@ TEST_F(Pkcs11, RefusesToImportOverAKey) {
 TEST_F(Pkcs11, NeedsAPinForAPrivateKey) {
   Import("private");
   OpenOptions options = Open("private");
-  options.pin.reset();
+  options.login.reset();
   ExpectFailure("ERR_PIN_REQUIRED", [&] { OpenKey(std::move(options)); });
 }
 
@@ -220,7 +223,7 @@ TEST_F(Pkcs11, ClosingOneInstanceLeavesTheOther) {
 
 TEST_F(Pkcs11, CodesWhatIsNotThere) {
   const auto open = [&](TokenQuery query) {
-    return [this, query] { OpenKey({.token = query, .label = "any", .id = std::nullopt, .pin = Pin()}); };
+    return [this, query] { OpenKey({.token = query, .label = "any", .id = std::nullopt, .login = Login()}); };
   };
   ExpectFailure("ERR_MODULE_NOT_FOUND", open({"/nonexistent/module.so", token_, {}, {}}));
   ExpectFailure("ERR_MODULE_FAILED", open({"/proc/self/exe", token_, {}, {}}));
@@ -234,7 +237,7 @@ TEST_F(Pkcs11, SendsAWrongPinOnce) {
   Import("wrong pin");
   const auto open = [&] {
     OpenOptions options = Open("wrong pin");
-    options.pin.emplace(AsBytes("certainly wrong"));
+    options.login = LoginWith("certainly wrong");
     OpenKey(std::move(options));
   };
   for (const uint64_t answer : {uint64_t{CKR_PIN_INCORRECT}, uint64_t{0}}) {

@@ -1,3 +1,5 @@
+import { createHmac } from "node:crypto";
+import { addon, type NativePkcs11Login } from "../../binding/addon.js";
 import { AwsHmacError } from "../../core/errors.js";
 import { invalid, type Secret, secretBytes } from "../../core/validate.js";
 import { readPinFile } from "./pin-file.js";
@@ -6,12 +8,38 @@ import type { UriPin } from "./uri.js";
 /** The user PIN: as it is, or a function that is asked for it once. */
 export type Pin = Secret | (() => Secret | Promise<Secret>);
 
-/** Where the user PIN (CKU_USER) comes from: `pin`, else the URI's `pin-source` or `pin-value`, else `pinEnv`. */
-export interface Pkcs11Pin {
+/** How to log in to a token as its user (CKU_USER). The PIN is `pin`, else the URI's `pin-source` or `pin-value`, else `pinEnv`. */
+export interface Pkcs11Login {
   /** The PIN as bytes or a string, or a function that is asked once. */
   pin?: Pin | undefined;
   /** The name of an environment variable that holds the PIN. */
   pinEnv?: string | undefined;
+  /** Somebody enters the PIN at the token's own PIN pad, within `timeout`, instead of all that. */
+  pinPad?: boolean | undefined;
+  /** Logs in though the token says that the next wrong PIN locks it (CKF_USER_PIN_FINAL_TRY). */
+  allowFinalTry?: boolean | undefined;
+}
+
+/**
+ * The login as the addon takes it, with a copy of the PIN, which the caller wipes.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PIN_SOURCE`, or what the function `pin` throws
+ */
+export async function loginOf(options: Pkcs11Login, uri: UriPin): Promise<NativePkcs11Login> {
+  const pinPad = flag("pinPad", options.pinPad);
+  const allowFinalTry = flag("allowFinalTry", options.allowFinalTry);
+  if (pinPad) {
+    const others = [options.pin, options.pinEnv, uri.pinSource, uri.pinValue];
+    if (others.some((other) => other !== undefined)) {
+      throw invalid("pinPad stands alone: leave out pin, pinEnv and the URI's pin-source and pin-value");
+    }
+    return { pinPad, allowFinalTry };
+  }
+  const { pinSalt } = addon();
+  const pin = await pinBytes(options, uri);
+  if (!pin) return { pinPad, allowFinalTry };
+  const pinDigest = createHmac("sha256", pinSalt).update(pin).digest();
+  return { pin, pinDigest, pinPad, allowFinalTry };
 }
 
 /**
@@ -20,7 +48,7 @@ export interface Pkcs11Pin {
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PIN_SOURCE`, or what the function `pin` throws
  */
 export async function pinBytes(
-  { pin, pinEnv }: Pkcs11Pin,
+  { pin, pinEnv }: Pkcs11Login,
   { pinSource, pinValue }: UriPin,
 ): Promise<Buffer | undefined> {
   if (pin !== undefined) return explicit(typeof pin === "function" ? await pin() : pin);
@@ -44,4 +72,9 @@ function fromEnvironment(name: string): Buffer {
     throw new AwsHmacError("ERR_PIN_SOURCE", `the environment variable ${name} (option pinEnv) is not set`);
   }
   return secretBytes("pinEnv", value);
+}
+
+function flag(option: string, value: boolean | undefined): boolean {
+  if (value !== undefined && typeof value !== "boolean") throw invalid(`${option} must be true or false`);
+  return value ?? false;
 }

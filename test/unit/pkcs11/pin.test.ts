@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { type Pkcs11Pin, pinBytes } from "../../../lib/keys/pkcs11/pin.js";
+import { type Pkcs11Login, pinBytes } from "../../../lib/keys/pkcs11/pin.js";
 import { temporaryFolder } from "../../support/process.js";
 
 const { folder, remove } = temporaryFolder("pin");
@@ -32,7 +32,7 @@ describe("a PIN", () => {
     const pinEnv = "AWS_HMAC_TEST_PIN";
     const pinValue = (): Buffer => Buffer.from("value");
     const pinSource = file("file");
-    const order: [Pkcs11Pin, Parameters<typeof pinBytes>[1], string | undefined][] = [
+    const order: [Pkcs11Login, Parameters<typeof pinBytes>[1], string | undefined][] = [
       [{ pin: "string", pinEnv }, { pinSource }, "string"],
       [{ pin: () => "function", pinEnv }, { pinValue }, "function"],
       [{ pinEnv }, { pinSource }, "file"],
