@@ -23,6 +23,8 @@ export {
   type MacOptions,
   type MacSource,
   type MfaCodeProvider,
+  type OpenKeyOptions,
+  openKey,
   openPkcs11Key,
   openTpmKey,
   type Pin,

@@ -15,6 +15,7 @@ export type { MfaCodeProvider } from "./credentials/mfa.js";
 export type { TemporaryCredentials, TemporaryCredentialsProvider } from "./credentials/refresh-ahead.js";
 export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-provider.js";
 export { insecureMemoryKey } from "./keys/memory.js";
+export { type OpenKeyOptions, openKey } from "./keys/open-key.js";
 export type { Pkcs11KeyName, Pkcs11Token } from "./keys/pkcs11/options.js";
 export type { Pin, Pkcs11Login } from "./keys/pkcs11/pin.js";
 export { openPkcs11Key, type Pkcs11KeyOptions } from "./keys/pkcs11.js";

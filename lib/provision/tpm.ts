@@ -3,6 +3,7 @@ import { withConnection } from "../binding/with-connection.js";
 import { aws4Key } from "../core/aws4-key.js";
 import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
+import { formatTpmReference } from "../keys/reference.js";
 import { passwordBytes, type TpmDevice, tctiOf } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";
 import { saltKeyOf, type TpmSaltOptions } from "../keys/tpm/salt-key.js";
@@ -87,7 +88,7 @@ export async function importTpmKey(
     const { handle, ...blobs } = await withConnection(timeout, (connection) =>
       connection.importTpm(native, { timeout }),
     );
-    if (handle !== undefined) return { handle };
+    if (handle !== undefined) return { handle, reference: formatTpmReference(handle, options.tcti) };
     return importedPem({ ...blobs, ...parent }, password.length === 0);
   } finally {
     wipe(key, stored, password, saltKey?.hierarchyPassword);

@@ -15,6 +15,7 @@ describeWith(["swtpm", "tpm2-tools"], "TPM", () => {
       const secretAccessKey = Buffer.from(secret);
       expect(await importTpmKey(secretAccessKey, { tcti: suite.tcti, handle, auth: { password } })).toEqual({
         handle,
+        reference: `tpm:0x81008001?tcti=${encodeURIComponent(suite.tcti)}`,
       });
       expect(secretAccessKey.toString()).toBe(secret);
     });

@@ -19,6 +19,7 @@ const values = [
   "importTpmKey",
   "insecureMemoryKey",
   "listTpmKeys",
+  "openKey",
   "openPkcs11Key",
   "openTpmKey",
   "policyDigest",

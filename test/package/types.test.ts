@@ -11,7 +11,7 @@ const { folder, remove } = temporaryFolder("types");
 const program = `
 import {
   AwsHmacError, fromAssumeRole, fromSessionToken, type HmacKey, HmacSigner, importPkcs11Key, importTpmKey,
-  insecureMemoryKey, openPkcs11Key, openTpmKey, sdkIdentity,
+  insecureMemoryKey, openKey, openPkcs11Key, openTpmKey, sdkIdentity,
 } from "aws-hmac";
 import { S3Client } from "@aws-sdk/client-s3";
 import type { AwsCredentialIdentityProvider, RequestPresigner, RequestSigner } from "@smithy/types";
@@ -19,8 +19,9 @@ import type { AwsCredentialIdentityProvider, RequestPresigner, RequestSigner } f
 export async function use(secret: Uint8Array, signal?: AbortSignal, timeout?: number, sessionToken?: string) {
   const { TPM_TCTI: tcti, KEY_PASSWORD: password = "", AWS_ACCESS_KEY_ID: accessKeyId = "" } = process.env;
   const { pem } = await importTpmKey(secret, { output: "pem", tcti, auth: { password }, timeout });
-  const { handle } = await importTpmKey(secret, { handle: 0x81008001, tcti });
+  const { handle, reference } = await importTpmKey(secret, { handle: 0x81008001, tcti });
   await openTpmKey({ handle, tcti });
+  await openKey(process.env.KEY ?? reference, { auth: { password }, pin: async () => "1234", timeout });
   const place = await importPkcs11Key(secret, { label: "signer", pin: Buffer.from("1234") });
   await openPkcs11Key({ ...place, pin: async () => "1234", timeout });
   await using memory = insecureMemoryKey(secret);

@@ -46,6 +46,8 @@ export function destination(
 /** A key that is persistent in the TPM: `openTpmKey({ handle })` opens it. */
 export interface ImportedTpmHandle {
   handle: number;
+  /** What `openKey` takes: the handle, and `tcti` where it was given. */
+  reference: string;
 }
 
 /** A key file: `openTpmKey({ pem, parent })` opens it, and tpm2-tools load it. */

@@ -1,0 +1,40 @@
+import type { HmacKey } from "../core/hmac-key.js";
+import { invalid } from "../core/validate.js";
+import type { Pkcs11KeyName, Pkcs11Token } from "./pkcs11/options.js";
+import { openPkcs11Key, type Pkcs11KeyOptions } from "./pkcs11.js";
+import { parseKeyReference } from "./reference.js";
+import { openTpmKey, type TpmKeyOptions } from "./tpm.js";
+
+/**
+ * What a reference does not say: PINs, passwords, bounds. Each is as in `openPkcs11Key` and `openTpmKey`, and only those of
+ * the reference's backend count: a program may give them for all.
+ */
+export interface OpenKeyOptions
+  extends Omit<TpmKeyOptions, "handle" | "pem" | "pemFile" | "contextFile" | "blobs">,
+    Omit<Pkcs11KeyOptions, keyof Pkcs11Token | keyof Pkcs11KeyName>,
+    Pick<Pkcs11Token, "initArgs"> {}
+
+/**
+ * Opens a key by one string, which a configuration can hold:
+ * - `pkcs11:token=aws;object=signer?module-path=…`: an RFC 7512 URI, the one kind that may hold a secret (`pin-value`);
+ * - `tpm:0x81008001?tcti=…`, or `handle:0x81008001`: a persistent handle;
+ * - `tpm:/path.pem?tcti=…&parent=…`, or a plain path: a `TSS2 PRIVATE KEY` file.
+ *
+ * A reference is as trusted as the program: it names libraries that are loaded (`module-path`, `tcti`).
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT` of a reference that is malformed or of a backend that this version has not,
+ *   or that an option contradicts; and what `openPkcs11Key` and `openTpmKey` throw
+ * @example
+ * const key = await openKey(process.env.SIGNING_KEY, { pinEnv: "TOKEN_PIN", auth: { password } });
+ */
+export async function openKey(reference: string, options: OpenKeyOptions = {}): Promise<HmacKey> {
+  const parsed = parseKeyReference(reference);
+  if (parsed.backend === "pkcs11") return openPkcs11Key({ ...options, ...parsed.place });
+  for (const name of ["tcti", "parent"] as const) {
+    const said = parsed.place[name];
+    if (said !== undefined && options[name] !== undefined && options[name] !== said) {
+      throw invalid(`${name} is not what the key's reference says: leave one of them out`);
+    }
+  }
+  return openTpmKey({ ...options, ...parsed.place });
+}
