@@ -42,12 +42,19 @@ export interface NativeTpmSalt {
   saltKey?: NativeTpmSaltKey;
 }
 
-export type NativeTpmOpen = NativeTpmSalt & {
+/** A TPM, and how long it may take. */
+export interface NativeTpm {
   tcti: string;
-  password: Uint8Array;
-  passwordInClear: boolean;
-  encrypt: boolean;
-} & (
+  /** Milliseconds for one command in use. */
+  timeout: number;
+}
+
+export type NativeTpmOpen = NativeTpm &
+  NativeTpmSalt & {
+    password: Uint8Array;
+    passwordInClear: boolean;
+    encrypt: boolean;
+  } & (
     | { handle: number }
     | NativeTpmLoad
     /** Marshalled TPMS_CONTEXT. */
@@ -72,12 +79,12 @@ export interface NativeTpmOwner {
 export const firstFreeHandle = 0;
 
 export interface NativeTpmImport
-  extends NativeProbe,
+  extends NativeTpm,
+    NativeProbe,
     NativeTpmOwner,
     NativeTpmParent,
     NativeTpmParentAuth,
     NativeTpmSalt {
-  tcti: string;
   /** 1..64 bytes. */
   key: Uint8Array;
   password: Uint8Array;
@@ -102,8 +109,7 @@ export interface NativeTpmListed {
   isUsable: boolean;
 }
 
-export interface NativeTpmRemove extends NativeTpmOwner, NativeTpmSalt {
-  tcti: string;
+export interface NativeTpmRemove extends NativeTpm, NativeTpmOwner, NativeTpmSalt {
   handle: number;
   force: boolean;
 }
@@ -170,7 +176,7 @@ export interface NativeError extends Error {
 export interface NativeConnection {
   openTpm(id: number, options: NativeTpmOpen): Promise<void>;
   importTpm(id: number, options: NativeTpmImport): Promise<NativeTpmImported>;
-  listTpm(id: number, options: { tcti: string }): Promise<NativeTpmListed[]>;
+  listTpm(id: number, options: NativeTpm): Promise<NativeTpmListed[]>;
   removeTpm(id: number, options: NativeTpmRemove): Promise<void>;
   openPkcs11(id: number, options: NativePkcs11Open): Promise<void>;
   importPkcs11(id: number, options: NativePkcs11Import): Promise<{ extractable: boolean }>;

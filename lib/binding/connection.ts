@@ -6,6 +6,7 @@ import {
   type NativeConnection,
   type NativePkcs11Import,
   type NativePkcs11Open,
+  type NativeTpm,
   type NativeTpmImport,
   type NativeTpmImported,
   type NativeTpmListed,
@@ -34,7 +35,7 @@ export class Connection {
     return this.#call(call, (id) => this.#native.importTpm(id, options));
   }
 
-  listTpm(options: { tcti: string }, call: CallOptions): Promise<NativeTpmListed[]> {
+  listTpm(options: NativeTpm, call: CallOptions): Promise<NativeTpmListed[]> {
     return this.#call(call, (id) => this.#native.listTpm(id, options));
   }
 

@@ -4,7 +4,8 @@ import { AwsHmacError } from "./errors.js";
 export type Secret = string | Uint8Array;
 
 const defaultTimeout = 30_000;
-const longestTimer = 2 ** 31 - 1;
+/** The most milliseconds that setTimeout takes. */
+export const longestTimer = 2 ** 31 - 1;
 
 /** An error for an option that cannot be used; the message names the option and the remedy. */
 export function invalid(message: string): AwsHmacError {
@@ -12,12 +13,13 @@ export function invalid(message: string): AwsHmacError {
 }
 
 /**
- * The option `timeout`, 30 000 ms where it is not given.
+ * The option `timeout`.
  *
+ * @param fallback what it is where it is not given
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT` for anything but 1..2^31-1 milliseconds
  */
-export function checkTimeout(timeout: number | undefined): number {
-  if (timeout === undefined) return defaultTimeout;
+export function checkTimeout(timeout: number | undefined, fallback = defaultTimeout): number {
+  if (timeout === undefined) return fallback;
   if (!Number.isInteger(timeout) || timeout < 1 || timeout > longestTimer) {
     throw invalid(`timeout must be a whole number of milliseconds from 1 to ${longestTimer}`);
   }

@@ -43,7 +43,8 @@ export async function openPkcs11Key(options: Pkcs11KeyOptions): Promise<HmacKey>
   if (label !== undefined) native.label = label;
   if (id !== undefined) native.id = id;
   try {
-    return await openDevice("pkcs11", timeout, (connection) => connection.openPkcs11(native, { timeout }));
+    const bounds = { call: timeout, close: timeout };
+    return await openDevice("pkcs11", bounds, (connection) => connection.openPkcs11(native, { timeout }));
   } finally {
     wipe(login.pin);
   }

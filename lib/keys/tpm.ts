@@ -1,8 +1,8 @@
 import type { HmacKey } from "../core/hmac-key.js";
-import { checkTimeout, invalid, type Secret } from "../core/validate.js";
+import { invalid, type Secret } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { openDevice } from "./open-device.js";
-import { passwordBytes, type TpmDevice, tctiOf } from "./tpm/options.js";
+import { passwordBytes, type TpmDevice, tctiOf, tpmBounds } from "./tpm/options.js";
 import { parentPasswords } from "./tpm/parent.js";
 import { saltKeyOf, type TpmSaltOptions } from "./tpm/salt-key.js";
 import { locateTpmKey, type TpmKeySource } from "./tpm/source.js";
@@ -24,8 +24,6 @@ export interface TpmKeyOptions extends TpmDevice, TpmKeySource, TpmSaltOptions {
    * clear, which is several times faster; whoever reads the bus then learns each day's SigV4 key.
    */
   encryption?: "session" | "none" | undefined;
-  /** Milliseconds that opening, one MAC or closing may take; 30 000 by default. */
-  timeout?: number | undefined;
 }
 
 /**
@@ -49,7 +47,7 @@ export interface TpmKeyOptions extends TpmDevice, TpmKeySource, TpmSaltOptions {
  * const key = await openTpmKey({ handle: 0x81008001, auth: { password: await readFile("/run/password") } });
  */
 export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
-  const timeout = checkTimeout(options.timeout);
+  const bounds = tpmBounds(options);
   const tcti = tctiOf(options);
   const encrypt = oneOf("encryption", options.encryption ?? "session", ["session", "none"]) === "session";
   const mode = oneOf("auth.mode", options.auth?.mode ?? "hmac", ["hmac", "plain"]);
@@ -63,6 +61,7 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
     const native = {
       ...(await locateTpmKey(options)),
       tcti,
+      timeout: bounds.command,
       password,
       parentPassword: above.password,
       hierarchyPassword: above.hierarchyPassword,
@@ -70,7 +69,9 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
       encrypt,
       ...(saltKey && { saltKey }),
     };
-    return await openDevice("tpm", timeout, (connection) => connection.openTpm(native, { timeout }));
+    return await openDevice("tpm", bounds, (connection) =>
+      connection.openTpm(native, { timeout: bounds.call }),
+    );
   } finally {
     wipe(password, above?.password, above?.hierarchyPassword, saltKey?.hierarchyPassword);
   }

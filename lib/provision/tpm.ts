@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { withConnection } from "../binding/with-connection.js";
 import { aws4Key } from "../core/aws4-key.js";
-import { checkTimeout, invalid } from "../core/validate.js";
+import { invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { formatTpmReference } from "../keys/reference.js";
-import { passwordBytes, type TpmDevice, tctiOf } from "../keys/tpm/options.js";
+import { passwordBytes, type TpmDevice, tctiOf, tpmBounds } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";
 import { saltKeyOf, type TpmSaltOptions } from "../keys/tpm/salt-key.js";
 import type { TpmAuth } from "../keys/tpm.js";
@@ -30,8 +30,6 @@ export interface TpmImportBase extends TpmDevice, TpmPlaceAuth, TpmSaltOptions {
    * nothing to guess. With a password, `true` lets everybody who reaches the TPM guess as often as they like.
    */
   noDA?: boolean | undefined;
-  /** Milliseconds that the import may take; 30 000 by default. */
-  timeout?: number | undefined;
 }
 
 /** Makes the new key persistent in the TPM. */
@@ -64,7 +62,7 @@ export async function importTpmKey(
   secretAccessKey: Uint8Array,
   options: TpmImportToHandle | TpmImportToPem,
 ): Promise<ImportedTpmHandle | ImportedTpmPem> {
-  const timeout = checkTimeout(options.timeout);
+  const bounds = tpmBounds(options);
   const tcti = tctiOf(options);
   const parent = tpmParent(options.parent ?? "owner");
   const place = destination(options, parent);
@@ -81,12 +79,21 @@ export async function importTpmKey(
     saltKey = saltKeyOf(options.saltKey);
     stored = storable(key);
     const native = {
-      ...{ tcti, key: stored, password, ...parent, ...place, ...above, ...makeProbe(key) },
+      ...{
+        tcti,
+        timeout: bounds.command,
+        key: stored,
+        password,
+        ...parent,
+        ...place,
+        ...above,
+        ...makeProbe(key),
+      },
       ...(noDA === undefined ? {} : { noDA }),
       ...(saltKey && { saltKey }),
     };
-    const { handle, ...blobs } = await withConnection(timeout, (connection) =>
-      connection.importTpm(native, { timeout }),
+    const { handle, ...blobs } = await withConnection(bounds.close, (connection) =>
+      connection.importTpm(native, { timeout: bounds.call }),
     );
     if (handle !== undefined) return { handle, reference: formatTpmReference(handle, options.tcti) };
     return importedPem({ ...blobs, ...parent }, password.length === 0);

@@ -37,6 +37,7 @@ struct Worker::State {
 
   ~State();
   void Loop();
+  void FailWaiting(const Failure& failure);
   void AwaitJob(std::unique_lock<std::mutex>& lock, HmacDevice* device);
   bool ShallTell() const;
   void Tell() const;
@@ -96,6 +97,15 @@ void Worker::State::AwaitJob(std::unique_lock<std::mutex>& lock, HmacDevice* dev
   wake.wait(lock, has_work);
 }
 
+// Each would wait for the device as long again, one after the other.
+void Worker::State::FailWaiting(const Failure& failure) {
+  for (auto& job : waiting) {
+    job->failure = failure;
+    done.push_back(std::move(job));
+  }
+  waiting.clear();
+}
+
 void Worker::State::Loop() {
   pthread_setname_np(pthread_self(), "aws-hmac");  // so that a debugger or top tells whose thread it is
   std::unique_ptr<HmacDevice> device;
@@ -111,6 +121,7 @@ void Worker::State::Loop() {
     RunGuarded(*job, device);
     lock.lock();
     in_flight.reset();
+    if (job->failure && job->failure->device_hangs) FailWaiting(*job->failure);
     if (!discard_in_flight) done.push_back(std::move(job));
     if (!ShallTell()) continue;  // without a moment in which the jobs that wait could be cancelled
     told = Clock::now();

@@ -27,7 +27,7 @@ class Job {
   virtual void Run(std::unique_ptr<HmacDevice>& device) = 0;
 
   const uint64_t id;
-  std::optional<Failure> failure;  // set by the worker when Run threw
+  std::optional<Failure> failure;  // set by the worker when Run threw, or the device hung meanwhile
 };
 
 /// A dedicated thread for one device connection, with a bounded queue. It knows no Node: it calls `notify`

@@ -1,5 +1,6 @@
 #include "napi/jobs.h"
 
+#include <chrono>
 #include <functional>
 #include <utility>
 
@@ -62,9 +63,10 @@ class ImportCall : public Call {
 
 class ListTpmCall : public Call {
  public:
-  ListTpmCall(uint64_t id, std::string tcti) : Call(id), tcti_(std::move(tcti)) {}
+  ListTpmCall(uint64_t id, std::string tcti, std::chrono::milliseconds timeout)
+      : Call(id), tcti_(std::move(tcti)), timeout_(timeout) {}
 
-  void Run(std::unique_ptr<HmacDevice>& /*device*/) override { keys_ = tpm::ListKeys(tcti_); }
+  void Run(std::unique_ptr<HmacDevice>& /*device*/) override { keys_ = tpm::ListKeys(tcti_, timeout_); }
   Napi::Value Answer(Napi::Env env) override {
     auto list = Napi::Array::New(env, keys_.size());
     for (uint32_t i = 0; i < keys_.size(); i++) list.Set(i, Describe(env, keys_[i]));
@@ -83,6 +85,7 @@ class ListTpmCall : public Call {
   }
 
   std::string tcti_;
+  std::chrono::milliseconds timeout_;
   std::vector<tpm::ListedKey> keys_;
 };
 
@@ -112,6 +115,10 @@ class SignCall : public Call {
   Bytes message_;
   Mac mac_;
 };
+
+std::chrono::milliseconds TimeoutOf(const Options& options) {
+  return std::chrono::milliseconds(options.Uint32("timeout"));
+}
 
 tpm::Primary PrimaryOf(const Options& options) {
   const std::string name = options.String("primary");
@@ -149,6 +156,7 @@ tpm::OwnerAuth OwnerOf(const Options& options) {
 std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
   tpm::OpenOptions open;
   open.tcti = options.String("tcti");
+  open.timeout = TimeoutOf(options);
   open.protection = {.password = options.Secret("password"),
                      .password_in_clear = options.Boolean("passwordInClear"),
                      .encrypt = options.Boolean("encrypt"),
@@ -173,6 +181,7 @@ std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
                             .owner = OwnerOf(options),
                             .parent = ParentOf(options)};
   import.salt_key = SaltKeyOf(options);
+  import.timeout = TimeoutOf(options);
   if (options.Has("noDA")) import.no_da = options.Boolean("noDA");
   if (options.Has("handle")) import.handle = options.Uint32("handle");
   const auto describe = [](Napi::Env env, const tpm::Imported& imported) -> Napi::Value {
@@ -187,7 +196,7 @@ std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
 }
 
 std::unique_ptr<Call> ListTpm(uint64_t id, const Options& options) {
-  return std::make_unique<ListTpmCall>(id, options.String("tcti"));
+  return std::make_unique<ListTpmCall>(id, options.String("tcti"), TimeoutOf(options));
 }
 
 std::unique_ptr<Call> RemoveTpm(uint64_t id, const Options& options) {
@@ -195,7 +204,8 @@ std::unique_ptr<Call> RemoveTpm(uint64_t id, const Options& options) {
                                                                 .handle = options.Uint32("handle"),
                                                                 .owner = OwnerOf(options),
                                                                 .force = options.Boolean("force"),
-                                                                .salt_key = SaltKeyOf(options)});
+                                                                .salt_key = SaltKeyOf(options),
+                                                                .timeout = TimeoutOf(options)});
 }
 
 std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options) {

@@ -86,7 +86,7 @@ class HmacKey : public HmacDevice {
         if (!opened_ || !IsLost(failure)) throw;
         opened_.reset();
         // One that hangs is not asked twice, or its time-out would be twice as long.
-        if (reopened || IsTimeout(static_cast<TSS2_RC>(failure.number))) throw;
+        if (reopened || failure.device_hangs) throw;
       }
     }
   }

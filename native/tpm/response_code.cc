@@ -98,9 +98,12 @@ std::string NameOf(TSS2_RC rc) {
 
 Failure ToFailure(TSS2_RC rc, const char* command, const char* code, const std::string& meaning) {
   const std::string name = NameOf(rc);
-  return Failure(Api::kTpm, code, meaning + " (" + command + ": " + name + SubjectOf(Decode(rc)) + ")",
-                 IsRetryable(rc))
-      .At(command, rc, name);
+  Failure failure =
+      Failure(Api::kTpm, code, meaning + " (" + command + ": " + name + SubjectOf(Decode(rc)) + ")",
+              IsRetryable(rc))
+          .At(command, rc, name);
+  failure.device_hangs = IsTimeout(rc);
+  return failure;
 }
 
 Failure ToFailure(TSS2_RC rc, const char* command) {

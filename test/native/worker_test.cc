@@ -145,6 +145,53 @@ TEST(Worker, CancelDropsAWaitingJobAndDiscardsARunningOne) {
   EXPECT_FALSE(dropped_ran);
 }
 
+TEST(Worker, FailsWhatWaitsForADeviceThatHangs) {
+  Collector collector;
+  std::latch started(1);
+  std::latch go(1);
+  bool asked_again = false;
+  Worker worker(collector.notify());
+  worker.Submit(MakeJob(1, [&](auto&) {
+    started.count_down();
+    go.wait();
+    Failure failure(Api::kTpm, "ERR_TIMEOUT", "no answer", true);
+    failure.device_hangs = true;
+    throw failure;
+  }));
+  started.wait();
+  for (const uint64_t id : {2, 3}) worker.Submit(MakeJob(id, [&](auto&) { asked_again = true; }));
+  go.count_down();
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (const auto end = In(seconds(10)); jobs.size() < 3 && Worker::Clock::now() < end;) {
+    for (auto& job : worker.TakeFinished()) jobs.push_back(std::move(job));
+  }
+  ASSERT_EQ(jobs.size(), 3U);
+  for (const auto& job : jobs) {
+    ASSERT_TRUE(job->failure.has_value());
+    EXPECT_STREQ(job->failure->code, "ERR_TIMEOUT");
+  }
+  EXPECT_FALSE(asked_again);
+  worker.Submit(MakeJob(4));  // what comes later asks the device again
+  worker.Drain();
+  EXPECT_TRUE(worker.AwaitStop(seconds(10)));
+  EXPECT_FALSE(worker.TakeFinished().front()->failure.has_value());
+}
+
+TEST(Worker, LetsAnIdleDeviceRestOnce) {
+  struct Resting : public NullDevice {
+    explicit Resting(std::binary_semaphore& rested) : NullDevice(nullptr), rested(rested) {}
+    void Rest() noexcept override { rested.release(); }
+    std::binary_semaphore& rested;
+  };
+  std::binary_semaphore rested(0);
+  Worker worker([] {});
+  worker.Submit(MakeJob(1, [&](auto& device) { device = std::make_unique<Resting>(rested); }));
+  EXPECT_TRUE(rested.try_acquire_for(seconds(10)));
+  EXPECT_FALSE(rested.try_acquire_for(5 * Worker::kIdle));
+  worker.Submit(MakeJob(2));
+  EXPECT_TRUE(rested.try_acquire_for(seconds(10)));
+}
+
 TEST(Worker, DrainRunsWhatWaitsThenReleasesTheDevice) {
   Collector collector;
   std::promise<void> released;

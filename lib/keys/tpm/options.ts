@@ -1,4 +1,4 @@
-import { invalid, type Secret, secretBytes } from "../../core/validate.js";
+import { checkTimeout, invalid, longestTimer, type Secret, secretBytes } from "../../core/validate.js";
 
 /** Which TPM. */
 export interface TpmDevice {
@@ -7,7 +7,25 @@ export interface TpmDevice {
    * `mssim:…`. A name that tss2 does not know is loaded as a library: never take it from untrusted input.
    */
   tcti?: string | undefined;
+  /**
+   * Milliseconds that the TPM may take for one command; 5 000 by default. Commands that make keys or test the TPM may
+   * take 120 000, or `timeout` where that is longer. What the TPM does not do in time rejects with `ERR_TIMEOUT`.
+   */
+  timeout?: number | undefined;
 }
+
+/** How long a TPM may take, in milliseconds. */
+export interface TpmBounds {
+  /** For one command in use: bounded natively, and so is each command that makes keys. */
+  readonly command: number;
+  /** For a call of ours, its wait in the queue included: reached where a TCTI hangs within itself. */
+  readonly call: number;
+  /** For closing, what is queued included. */
+  readonly close: number;
+}
+
+/** As native/tpm/patience.cc has it. */
+const longCommand = 120_000;
 
 const defaultTcti = "device:/dev/tpmrm0";
 const maxPassword = 32;
@@ -18,6 +36,17 @@ export function tctiOf({ tcti = defaultTcti }: TpmDevice): string {
     throw invalid(`tcti must be a TCTI string such as "${defaultTcti}"`);
   }
   return tcti;
+}
+
+/**
+ * What the option `timeout` bounds.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
+ */
+export function tpmBounds({ timeout }: TpmDevice): TpmBounds {
+  const command = checkTimeout(timeout, 5_000);
+  const call = Math.min(Math.max(longCommand, command) + command, longestTimer);
+  return { command, call, close: Math.max(30_000, command) };
 }
 
 /**

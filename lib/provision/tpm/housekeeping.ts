@@ -1,16 +1,13 @@
 import type { NativeTpmListed } from "../../binding/addon.js";
 import { withConnection } from "../../binding/with-connection.js";
-import { checkTimeout, invalid } from "../../core/validate.js";
+import { invalid } from "../../core/validate.js";
 import { wipe } from "../../core/wipe.js";
-import { persistentHandle, type TpmDevice, tctiOf } from "../../keys/tpm/options.js";
+import { persistentHandle, type TpmDevice, tctiOf, tpmBounds } from "../../keys/tpm/options.js";
 import { saltKeyOf, type TpmSaltOptions } from "../../keys/tpm/salt-key.js";
 import { ownerAuthOf, type TpmOwnerAuth } from "./owner.js";
 
 /** Which TPM to look into. */
-export interface TpmListOptions extends TpmDevice {
-  /** Milliseconds that the listing may take; 30 000 by default. */
-  timeout?: number | undefined;
-}
+export type TpmListOptions = TpmDevice;
 
 /** Attributes of a TPM object, by bit (TPMA_OBJECT; TCG TPM 2.0 Part 2, 8.3). */
 const attributeBits = {
@@ -55,8 +52,6 @@ export interface TpmRemoveOptions extends TpmDevice, TpmSaltOptions {
   ownerAuth?: TpmOwnerAuth | undefined;
   /** Removes whatever is at the handle, be it an HMAC key or not. */
   force?: boolean | undefined;
-  /** Milliseconds that the removal may take; 30 000 by default. */
-  timeout?: number | undefined;
 }
 
 /**
@@ -67,9 +62,11 @@ export interface TpmRemoveOptions extends TpmDevice, TpmSaltOptions {
  * @throws TpmError what `openTpmKey` throws for the TPM
  */
 export async function listTpmKeys(options: TpmListOptions = {}): Promise<ListedTpmKey[]> {
-  const timeout = checkTimeout(options.timeout);
-  const tcti = tctiOf(options);
-  const keys = await withConnection(timeout, (connection) => connection.listTpm({ tcti }, { timeout }));
+  const bounds = tpmBounds(options);
+  const native = { tcti: tctiOf(options), timeout: bounds.command };
+  const keys = await withConnection(bounds.close, (connection) =>
+    connection.listTpm(native, { timeout: bounds.call }),
+  );
   return keys.map(listed);
 }
 
@@ -85,15 +82,21 @@ export async function listTpmKeys(options: TpmListOptions = {}): Promise<ListedT
  */
 export async function removeTpmKey(options: TpmRemoveOptions): Promise<void> {
   const { force = false } = options;
-  const timeout = checkTimeout(options.timeout);
-  const place = { tcti: tctiOf(options), handle: persistentHandle(options.handle, 0x817fffff) };
+  const bounds = tpmBounds(options);
+  const place = {
+    tcti: tctiOf(options),
+    timeout: bounds.command,
+    handle: persistentHandle(options.handle, 0x817fffff),
+  };
   if (typeof force !== "boolean") throw invalid("force must be true or false");
   const owner = ownerAuthOf(options.ownerAuth);
   let saltKey: ReturnType<typeof saltKeyOf>;
   try {
     saltKey = saltKeyOf(options.saltKey);
     const native = { ...place, ...owner, force, ...(saltKey && { saltKey }) };
-    await withConnection(timeout, (connection) => connection.removeTpm(native, { timeout }));
+    await withConnection(bounds.close, (connection) =>
+      connection.removeTpm(native, { timeout: bounds.call }),
+    );
   } finally {
     wipe(owner.ownerPassword, saltKey?.hierarchyPassword);
   }
