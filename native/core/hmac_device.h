@@ -19,8 +19,9 @@ class HmacDevice {
   /// HMAC-SHA256 of a message of any length. Blocks; throws Failure.
   virtual Mac Sign(std::span<const uint8_t> message) = 0;
 
-  /// Nothing has been asked for a while: gives up what others may wait for, until the next Sign.
-  virtual void Rest() noexcept {}
+  /// Nothing has been asked for a while: gives up what others may wait for, until the next Sign. True to be
+  /// told again after another while.
+  virtual bool Rest() noexcept { return false; }
 };
 
 /// What an import checks before it keeps a key: the device must answer `mac` to `message`.

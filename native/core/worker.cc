@@ -89,9 +89,9 @@ void Worker::State::Tell() const {
 
 void Worker::State::AwaitJob(std::unique_lock<std::mutex>& lock, HmacDevice* device) {
   const auto has_work = [this] { return closing || !waiting.empty(); };
-  if (device != nullptr && !wake.wait_for(lock, kIdle, has_work)) {
+  for (bool again = device != nullptr; again && !wake.wait_for(lock, kIdle, has_work);) {
     lock.unlock();
-    device->Rest();
+    again = device->Rest();
     lock.lock();
   }
   wake.wait(lock, has_work);

@@ -22,6 +22,10 @@ class Connection {
   /// Gives up what other clients may wait for (see Transport) until the next command.
   void Rest() noexcept { tcti_.Rest(); }
 
+  /// See Tcti. After a time-out, and when all handles of ours on this connection are released.
+  bool AwaitsAnswer() const noexcept { return tcti_.AwaitsAnswer(); }
+  TSS2_RC CleanUp(std::chrono::milliseconds wait) { return tcti_.CleanUp(wait); }
+
  private:
   struct Finalize {
     void operator()(ESYS_CONTEXT* esys) const noexcept;

@@ -15,6 +15,10 @@ inline uint32_t ReadUint32(std::span<const uint8_t> bytes, size_t at) {
          uint32_t{bytes[at + 3]};
 }
 
+inline void WriteUint32(std::span<uint8_t> bytes, size_t at, uint32_t value) {
+  for (size_t i = 0; i < sizeof value; i++) bytes[at + i] = static_cast<uint8_t>(value >> (24 - 8 * i));
+}
+
 /// Of a command or response with a header.
 inline uint32_t SizeOf(std::span<const uint8_t> frame) { return ReadUint32(frame, 2); }
 inline uint32_t CodeOf(std::span<const uint8_t> frame) { return ReadUint32(frame, 6); }

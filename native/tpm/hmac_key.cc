@@ -6,6 +6,7 @@
 #include "tpm/connection.h"
 #include "tpm/key_area.h"
 #include "tpm/mac.h"
+#include "tpm/overdue.h"
 #include "tpm/parent.h"
 #include "tpm/salt.h"
 #include "tpm/tpm.h"
@@ -13,23 +14,20 @@
 namespace aws_hmac::tpm {
 namespace {
 
-/// A connection with the key, its session and nothing else in the TPM.
+/// The key and its session; nothing else of ours is in the TPM.
 class OpenedKey {
  public:
-  explicit OpenedKey(const OpenOptions& options)
-      : connection_(options.tcti, options.timeout), commands_(connection_.esys()) {
+  OpenedKey(ESYS_CONTEXT& esys, const OpenOptions& options) : esys_(esys), commands_(esys) {
     std::visit([&](const auto& key) { Open(key, options.protection); }, options.key);
-    UsePassword(esys(), key_.get(), options.protection.password.span());
+    UsePassword(esys, key_.get(), options.protection.password.span());
   }
 
   Mac Sign(std::span<const uint8_t> message) {
     return commands_.Compute(key_.get(), *authorization_, message);
   }
 
-  void Rest() noexcept { connection_.Rest(); }
-
  private:
-  ESYS_CONTEXT& esys() const noexcept { return connection_.esys(); }
+  ESYS_CONTEXT& esys() const noexcept { return esys_; }
 
   void Open(const PersistentKey& key, const Protection& protection) {
     Use(FindPersistent(esys(), key.handle), protection);
@@ -63,7 +61,7 @@ class OpenedKey {
     return protection.encrypt ? FindSalt(esys(), protection.salt_key) : Object();
   }
 
-  Connection connection_;  // first: the handles below are released through it
+  ESYS_CONTEXT& esys_;
   MacCommands commands_;
   Object key_;
   std::optional<Authorization> authorization_;
@@ -72,30 +70,44 @@ class OpenedKey {
 /// Opens the key again, once, where that can help.
 class HmacKey : public HmacDevice {
  public:
-  explicit HmacKey(OpenOptions options) : options_(std::move(options)) { opened_.emplace(options_); }
+  explicit HmacKey(OpenOptions options) : options_(std::move(options)) { Open(); }
 
   Mac Sign(std::span<const uint8_t> message) override {
     if (refused_) throw Failure(*refused_);
     for (bool reopened = false;; reopened = true) {
       try {
-        if (!opened_) opened_.emplace(options_);
+        if (!opened_) Open();
         return opened_->Sign(message);
       } catch (const Failure& failure) {
         // A wrong password is sent once: each try counts towards the TPM's lockout.
         if (std::string_view(failure.code) == "ERR_TPM_AUTH") refused_ = failure;
-        if (!opened_ || !IsLost(failure)) throw;
-        opened_.reset();
+        const bool was_open = opened_.has_value();
+        if (was_open && !IsLost(failure)) throw;
+        Drop();
         // One that hangs is not asked twice, or its time-out would be twice as long.
-        if (reopened || failure.device_hangs) throw;
+        if (!was_open || reopened || failure.device_hangs) throw;
       }
     }
   }
 
-  void Rest() noexcept override {
-    if (opened_) opened_->Rest();
+  bool Rest() noexcept override {
+    if (connection_) connection_->Rest();
+    return overdue_.Check();
   }
 
  private:
+  void Open() {
+    overdue_.Await(options_.timeout);
+    connection_ = std::make_unique<Connection>(options_.tcti, options_.timeout);
+    opened_.emplace(connection_->esys(), options_);
+    overdue_.Forget();
+  }
+
+  void Drop() noexcept {
+    opened_.reset();
+    overdue_.Keep(std::move(connection_));
+  }
+
   // Repeating an HMAC changes nothing in the TPM.
   static bool IsLost(const Failure& failure) {
     const auto rc = static_cast<TSS2_RC>(failure.number);
@@ -103,6 +115,8 @@ class HmacKey : public HmacDevice {
   }
 
   const OpenOptions options_;
+  Overdue overdue_;
+  std::unique_ptr<Connection> connection_;  // before the key, which is released through it
   std::optional<OpenedKey> opened_;
   std::optional<Failure> refused_;
 };

@@ -6,6 +6,7 @@
 #include "core/secret_bytes.h"
 #include "tpm/frame.h"
 #include "tpm/patience.h"
+#include "tpm/response_code.h"
 
 namespace aws_hmac::tpm {
 
@@ -45,10 +46,11 @@ TSS2_RC Tcti::Receive(TSS2_TCTI_CONTEXT* context, size_t* size, uint8_t* respons
 }
 
 TSS2_RC Tcti::Send(std::span<const uint8_t> command) {
-  if (state_ != State::kTransmit) return TSS2_TCTI_RC_BAD_SEQUENCE;
+  if (state_ == State::kReceive) return TSS2_TCTI_RC_BAD_SEQUENCE;
   if (command.size() < kHeaderSize || SizeOf(command) != command.size()) return TSS2_TCTI_RC_BAD_VALUE;
   if (broken_ != TSS2_RC_SUCCESS) return broken_;
   deadline_ = Deadline::clock::now() + PatienceFor(CodeOf(command), timeout_);
+  held_.NoteCommand(command);
   const TSS2_RC rc = transport_->Send(command, deadline_);
   if (rc != TSS2_RC_SUCCESS) return Break(rc);
   state_ = State::kReceive;
@@ -60,7 +62,12 @@ TSS2_RC Tcti::Fetch() {
   if (response_size_ != 0) return TSS2_RC_SUCCESS;  // its size was asked for before
   size_t size = 0;
   const TSS2_RC rc = transport_->Receive(response_, size, deadline_);
-  if (rc != TSS2_RC_SUCCESS) return Break(rc);
+  if (rc != TSS2_RC_SUCCESS) {
+    Break(rc);
+    if (IsTimeout(rc) && size == 0) state_ = State::kOverdue;
+    return rc;
+  }
+  held_.NoteResponse(std::span(response_).first(size));
   response_size_ = size;
   return TSS2_RC_SUCCESS;
 }
@@ -81,6 +88,33 @@ TSS2_RC Tcti::Break(TSS2_RC rc) {
   broken_ = rc;
   state_ = State::kTransmit;
   return rc;
+}
+
+TSS2_RC Tcti::CleanUp(std::chrono::milliseconds wait) {
+  if (state_ == State::kOverdue) {
+    size_t size = 0;
+    const TSS2_RC rc = transport_->Receive(response_, size, Deadline::clock::now() + wait);
+    if (rc != TSS2_RC_SUCCESS) return rc;
+    held_.NoteResponse(std::span(response_).first(size));
+    state_ = State::kTransmit;
+  }
+  for (const TPM2_HANDLE handle : held_.all()) {
+    const TSS2_RC rc = Flush(handle);
+    if (rc != TSS2_RC_SUCCESS) return rc;
+  }
+  return TSS2_RC_SUCCESS;
+}
+
+// Without ESYS, whose context is spoilt by the time-out. What the TPM answers is all the same.
+TSS2_RC Tcti::Flush(TPM2_HANDLE handle) {
+  std::array<uint8_t, kHeaderSize + sizeof handle> command{0x80, 0x01};  // TPM_ST_NO_SESSIONS
+  WriteUint32(command, 2, command.size());
+  WriteUint32(command, 6, TPM2_CC_FlushContext);
+  WriteUint32(command, kHeaderSize, handle);
+  size_t size = 0;
+  const Deadline deadline = Deadline::clock::now() + timeout_;
+  const TSS2_RC rc = transport_->Send(command, deadline);
+  return rc == TSS2_RC_SUCCESS ? transport_->Receive(response_, size, deadline) : rc;
 }
 
 }  // namespace aws_hmac::tpm

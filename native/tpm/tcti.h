@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 
+#include "tpm/held_handles.h"
 #include "tpm/transport.h"
 
 namespace aws_hmac::tpm {
@@ -26,8 +27,14 @@ class Tcti : private TSS2_TCTI_CONTEXT_COMMON_V2 {
   /// See Transport.
   void Rest() noexcept;
 
+  /// Whether the command that was not answered in time may still be.
+  bool AwaitsAnswer() const noexcept { return state_ == State::kOverdue; }
+  /// Waits that long for this answer, which is dropped, then flushes all that the connection holds in the
+  /// TPM. No other command goes through it afterwards.
+  TSS2_RC CleanUp(std::chrono::milliseconds wait);
+
  private:
-  enum class State { kTransmit, kReceive };
+  enum class State { kTransmit, kReceive, kOverdue };
 
   static Tcti& Of(TSS2_TCTI_CONTEXT* context);
   static TSS2_RC Transmit(TSS2_TCTI_CONTEXT* context, size_t size, const uint8_t* command);
@@ -37,11 +44,13 @@ class Tcti : private TSS2_TCTI_CONTEXT_COMMON_V2 {
   TSS2_RC Fetch();
   TSS2_RC HandOut(size_t& size, uint8_t* response);
   TSS2_RC Break(TSS2_RC rc);
+  TSS2_RC Flush(TPM2_HANDLE handle);
 
   const std::unique_ptr<Transport> transport_;
   const std::chrono::milliseconds timeout_;
   State state_ = State::kTransmit;
   Deadline deadline_;
+  HeldHandles held_;
   TSS2_RC broken_ = TSS2_RC_SUCCESS;  // what the first failure was
   std::array<uint8_t, TPM2_MAX_RESPONSE_SIZE> response_;
   size_t response_size_ = 0;  // 0 until it is there

@@ -180,7 +180,10 @@ TEST(Worker, FailsWhatWaitsForADeviceThatHangs) {
 TEST(Worker, LetsAnIdleDeviceRestOnce) {
   struct Resting : public NullDevice {
     explicit Resting(std::binary_semaphore& rested) : NullDevice(nullptr), rested(rested) {}
-    void Rest() noexcept override { rested.release(); }
+    bool Rest() noexcept override {
+      rested.release();
+      return false;
+    }
     std::binary_semaphore& rested;
   };
   std::binary_semaphore rested(0);
