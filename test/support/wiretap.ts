@@ -1,5 +1,9 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { close, freePorts, listen } from "./ports.js";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { Worker } from "node:worker_threads";
+import { freePorts } from "./ports.js";
+import { temporaryFolder } from "./process.js";
 
 /** A way to a software TPM that keeps everything that passes: what somebody on the TPM's bus would see. */
 export interface Wiretap {
@@ -7,6 +11,13 @@ export interface Wiretap {
   tcti: string;
   /** Whether these bytes have passed, in either direction. */
   saw(bytes: Buffer): boolean;
+  /** How many connections were made for commands so far. */
+  connections(): number;
+  /** From now on nothing passes, as if the TPM hung, until `resume`. */
+  stall(): Promise<void>;
+  /** The same once a command with this code (TPM_CC) has reached the TPM: its response is held. */
+  stallAfter(command: number): Promise<void>;
+  resume(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -14,34 +25,28 @@ export interface Wiretap {
 export async function tap(tcti: string): Promise<Wiretap> {
   const target = Number(/port=(\d+)/.exec(tcti)?.[1]);
   const port = await freePorts(2);
-  const passed: Buffer[] = [];
-  const servers = await Promise.all(
-    [0, 1].map((channel) =>
-      listen(
-        forward(target + channel, (bytes) => passed.push(bytes)),
-        port + channel,
-      ),
-    ),
-  );
+  const { folder, remove } = temporaryFolder("wiretap");
+  const record = path.join(folder, "bytes");
+  writeFileSync(record, "");
+  const counts = new SharedArrayBuffer(8);
+  const forwarder = new Worker(path.join(__dirname, "forwarder.cjs"), {
+    workerData: { port, target, record, counts },
+  });
+  await once(forwarder, "message");
+  const order = async (what: object): Promise<void> => {
+    forwarder.postMessage(what);
+    await once(forwarder, "message");
+  };
   return {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
-    saw: (bytes) => Buffer.concat(passed).includes(bytes),
+    saw: (bytes) => readFileSync(record).includes(bytes),
+    connections: () => Atomics.load(new Int32Array(counts), 0),
+    stall: () => order({ stall: true }),
+    stallAfter: (command) => order({ stallAfter: command }),
+    resume: () => order({ resume: true }),
     async stop() {
-      await Promise.all(servers.map(close));
+      await forwarder.terminate();
+      remove();
     },
   };
-}
-
-function forward(target: number, keep: (bytes: Buffer) => void): Server {
-  const pipe = (from: Socket, to: Socket): void => {
-    from.on("data", keep);
-    from.pipe(to);
-    from.once("error", () => to.destroy());
-    from.once("close", () => to.destroy());
-  };
-  return createServer((near) => {
-    const far = connect(target, "127.0.0.1");
-    pipe(near, far);
-    pipe(far, near);
-  });
 }
