@@ -55,10 +55,11 @@ TSS2_RC WriteAll(int descriptor, WriteCall write, std::span<const uint8_t> bytes
 TSS2_RC ReadResponse(int descriptor, std::span<uint8_t> response, size_t& size, Deadline deadline) {
   size = 0;
   while (!IsComplete(response.first(size))) {
+    if (size == response.size()) return FromErrno(EMSGSIZE);
     const TSS2_RC rc = Await(descriptor, POLLIN, deadline);
     if (rc != TSS2_RC_SUCCESS) return rc;
     const ssize_t read = ::read(descriptor, response.data() + size, response.size() - size);
-    if (read == 0) return FromErrno(size == response.size() ? EMSGSIZE : ECONNRESET);
+    if (read == 0) return FromErrno(ECONNRESET);
     if (read > 0) {
       size += static_cast<size_t>(read);
     } else if (errno != EINTR && errno != EAGAIN) {
