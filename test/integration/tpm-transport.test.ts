@@ -1,6 +1,7 @@
 import type { HmacKey } from "../../lib/core/hmac-key.js";
 import type { TpmKeyOptions } from "../../lib/keys/tpm.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
+import { commands } from "../support/interposer.js";
 import { runTool, until } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
 import { startTerminal, type Terminal } from "../support/terminal.js";
@@ -193,13 +194,3 @@ describeWith(["swtpm", "tpm2-tools", "socat"], "the way to a TPM", () => {
     await key.close();
   });
 });
-
-/** TPM_CC (TCG TPM 2.0 Part 2, 6.5.2). */
-const commands = {
-  createPrimary: 0x131,
-  hmac: 0x155,
-  load: 0x157,
-  readPublic: 0x173,
-  startAuthSession: 0x176,
-  getCapability: 0x17a,
-} as const;

@@ -32,8 +32,10 @@ export const commands = {
   createPrimary: 0x131,
   create: 0x153,
   hmac: 0x155,
+  load: 0x157,
   readPublic: 0x173,
   startAuthSession: 0x176,
+  getCapability: 0x17a,
 } as const;
 
 /** TPM_RH_NULL, where a session has no salt. */
