@@ -7,6 +7,7 @@ export const tags = {
   integer: 0x02,
   octetString: 0x04,
   objectIdentifier: 0x06,
+  utf8String: 0x0c,
   sequence: 0x30,
   explicit: (number: number): number => 0xa0 | number,
 } as const;
@@ -67,4 +68,13 @@ export function der(tag: number, ...content: Uint8Array[]): Buffer {
   head[1] = 0x80 | size;
   head.writeUIntBE(body.length, 2, size);
   return Buffer.concat([head, body]);
+}
+
+/** A number of at most 32 bits, not negative, as an INTEGER. */
+export function integer(value: number): Buffer {
+  const bytes = Buffer.alloc(5);
+  bytes.writeUInt32BE(value, 1);
+  const first = bytes.findIndex((byte) => byte !== 0);
+  const start = first < 0 ? 4 : first;
+  return der(tags.integer, bytes.subarray((bytes[start] ?? 0) >= 0x80 ? start - 1 : start));
 }

@@ -54,7 +54,10 @@ export async function locateTpmKey(source: TpmKeySource): Promise<TpmPlace> {
   const { handle, pem, pemFile, contextFile, blobs } = source;
   const parent = source.parent === undefined ? undefined : tpmParent(source.parent);
   if (blobs !== undefined) return { ...(parent ?? tpmParent("owner")), ...(await readBlobs(blobs)) };
-  if (pem !== undefined || pemFile !== undefined) return { ...(await readPem(pem, pemFile)), ...parent };
+  if (pem !== undefined || pemFile !== undefined) {
+    const { policies: _unused, ...key } = await readPem(pem, pemFile);
+    return { ...key, ...parent };
+  }
   if (parent || source.parentAuth !== undefined) {
     throw invalid("parent and parentAuth are for pem, pemFile and blobs: other keys are loaded already");
   }

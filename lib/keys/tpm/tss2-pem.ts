@@ -1,10 +1,20 @@
 import type { NativeTpmBlobs, NativeTpmParent } from "../../binding/addon.js";
 import { AwsHmacError } from "../../core/errors.js";
-import { DerError, DerReader, der, tags } from "./der.js";
+import { DerError, DerReader, der, integer, tags } from "./der.js";
 import { isHierarchy, ownerHierarchy } from "./parent.js";
+import { formatFilePolicy } from "./policy/file-format.js";
+import { type FilePolicy, readFilePolicies } from "./policy/file-policy.js";
+import type { Step } from "./policy/steps.js";
+import { StructureError } from "./structures.js";
 
-/** What a TPM key file holds: marshalled TPM2B_PUBLIC and TPM2B_PRIVATE, and the parent. */
-export type TpmKeyFile = NativeTpmBlobs & NativeTpmParent;
+/** A key in a TPM key file: marshalled TPM2B_PUBLIC and TPM2B_PRIVATE, and the parent. */
+export type TpmKeyBlobs = NativeTpmBlobs & NativeTpmParent;
+
+/** What a TPM key file holds. */
+export interface TpmKeyFile extends TpmKeyBlobs {
+  /** The ways to satisfy the key's policy, to be tried in this order; undefined where the file has no policy. */
+  policies?: FilePolicy[] | undefined;
+}
 
 const begin = "-----BEGIN TSS2 PRIVATE KEY-----";
 const end = "-----END TSS2 PRIVATE KEY-----";
@@ -18,7 +28,7 @@ const otherKeys = new Map([
 
 /**
  * Reads a TPM key file, `-----BEGIN TSS2 PRIVATE KEY-----` (ASN.1 TPMKey, draft-bottomley-tpm2-keys).
- * What it says about passwords and policies is not used: the key's own attributes, which the TPM checks, decide.
+ * What it says about passwords is not used: the key's own attributes, which the TPM checks, decide.
  *
  * @returns the parent is a hierarchy (0x4000000…), whose ECC or RSA primary is meant, or a persistent handle
  * @throws AwsHmacError `ERR_PEM_INVALID`
@@ -27,7 +37,7 @@ export function parseTss2Pem(pem: string): TpmKeyFile {
   try {
     return readTpmKey(pemBody(pem));
   } catch (error) {
-    if (!(error instanceof DerError)) throw error;
+    if (!(error instanceof DerError || error instanceof StructureError)) throw error;
     throw invalid(error.message);
   }
 }
@@ -35,18 +45,23 @@ export function parseTss2Pem(pem: string): TpmKeyFile {
 /**
  * Writes a TPM key file. The format has no word for an endorsement key: its file names the endorsement hierarchy.
  *
- * @param emptyAuth whether the key is used without a password
+ * @param emptyAuth whether the key has no password
+ * @param policy the key's policy; it is left out where the format has no words for it
  */
 export function formatTss2Pem(
-  { publicArea, privateArea, parent, primary }: TpmKeyFile,
+  { publicArea, privateArea, parent, primary }: TpmKeyBlobs,
   emptyAuth: boolean,
+  policy: readonly Step[] = [],
 ): string {
+  const fields = formatFilePolicy(policy);
   const key = der(
     tags.sequence,
     der(tags.objectIdentifier, Buffer.from(loadableKey, "hex")),
     ...(emptyAuth ? [flag(0)] : []),
+    ...(fields ? [der(tags.explicit(1), fields.policy)] : []),
+    ...(fields?.authPolicy ? [der(tags.explicit(3), fields.authPolicy)] : []),
     ...(primary.endsWith("rsa") ? [flag(5)] : []),
-    der(tags.integer, unsignedInteger(parent)),
+    integer(parent),
     der(tags.octetString, publicArea),
     der(tags.octetString, privateArea),
   );
@@ -80,9 +95,9 @@ function readTpmKey(bytes: Buffer): TpmKeyFile {
   file.end("the TPMKey sequence");
   requireLoadable(key.read(tags.objectIdentifier, "the key type"));
   readEmptyAuth(key.readOptional(tags.explicit(0), "emptyAuth"));
-  key.readOptional(tags.explicit(1), "policy");
+  const policy = key.readOptional(tags.explicit(1), "policy");
   if (key.readOptional(tags.explicit(2), "secret")) throw invalid("a loadable key has no secret");
-  key.readOptional(tags.explicit(3), "authPolicy");
+  const authPolicy = key.readOptional(tags.explicit(3), "authPolicy");
   key.readOptional(tags.explicit(4), "description");
   const rsaParent = readRsaParent(key.readOptional(tags.explicit(5), "rsaParent"));
   key.readOptional(tags.explicit(6), "parentName"); // the TPM knows whose key it is
@@ -92,7 +107,8 @@ function readTpmKey(bytes: Buffer): TpmKeyFile {
   key.end("privkey");
   requireSized(publicArea, (what) => invalid(`pubkey ${what}`));
   requireSized(privateArea, (what) => invalid(`privkey ${what}`));
-  return { publicArea, privateArea, parent, primary: rsaParent ? "rsa" : "ecc" };
+  const policies = readFilePolicies(policy, authPolicy);
+  return { publicArea, privateArea, parent, primary: rsaParent ? "rsa" : "ecc", policies };
 }
 
 function requireLoadable(type: Buffer): void {
@@ -138,12 +154,4 @@ export function requireSized(structure: Buffer, refuse: (what: string) => Error)
     throw refuse("is not a TPM2B structure");
   }
   return structure;
-}
-
-function unsignedInteger(value: number): Buffer {
-  const bytes = Buffer.alloc(5);
-  bytes.writeUInt32BE(value, 1);
-  const first = bytes.findIndex((byte) => byte !== 0);
-  const start = first < 0 ? 4 : first;
-  return bytes.subarray((bytes[start] ?? 0) >= 0x80 ? start - 1 : start);
 }

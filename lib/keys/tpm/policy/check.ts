@@ -7,7 +7,7 @@ import { commandCodes, type TpmPolicy, type TpmSecretStep } from "./policy.js";
 import type { Step } from "./steps.js";
 
 /** Handles of permanent entities (TCG TPM 2.0 Part 2, 7.4): their name is the handle. */
-const permanent = new Map<unknown, number>([
+export const permanent = new Map<unknown, number>([
   ["owner", 0x40000001],
   ["lockout", 0x4000000a],
   ["endorsement", 0x4000000b],
