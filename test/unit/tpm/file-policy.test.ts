@@ -1,57 +1,27 @@
-import { createHash, generateKeyPairSync, sign } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { der, tags } from "../../../lib/keys/tpm/der.js";
-import { ownerHierarchy } from "../../../lib/keys/tpm/parent.js";
-import { checkPolicy } from "../../../lib/keys/tpm/policy/check.js";
 import { emptyDigest, extend } from "../../../lib/keys/tpm/policy/digest.js";
 import type { FilePolicy } from "../../../lib/keys/tpm/policy/file-policy.js";
-import type { TpmPolicy } from "../../../lib/keys/tpm/policy/policy.js";
 import type { Step } from "../../../lib/keys/tpm/policy/steps.js";
 import { externalPublicArea } from "../../../lib/keys/tpm/public-area.js";
-import { formatTss2Pem, parseTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
+import { parseTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
+import {
+  command,
+  derOf,
+  hex,
+  keyFile,
+  pemOf,
+  policyField,
+  signedField,
+  signedPolicy,
+} from "../../support/key-file.js";
 
-const areas = {
-  publicArea: Buffer.from("000a00080000000000000000", "hex"),
-  privateArea: Buffer.from("0003000102", "hex"),
-};
-const key = { ...areas, parent: ownerHierarchy, primary: "ecc" as const };
-
-const hex = (...parts: string[]): Buffer => Buffer.from(parts.join(""), "hex");
-const pemOf = (bytes: Buffer): string =>
-  `-----BEGIN TSS2 PRIVATE KEY-----\n${bytes.toString("base64")}\n-----END TSS2 PRIVATE KEY-----\n`;
-const bytesOf = (pem: string): Buffer => Buffer.from(pem.split("\n").slice(1, -2).join(""), "base64");
-/** A key file with these optional fields. */
-const fileOf = (...fields: Buffer[]): string =>
-  pemOf(
-    der(
-      tags.sequence,
-      der(tags.objectIdentifier, hex("6781050a0103")),
-      ...fields,
-      der(tags.integer, hex("40000001")),
-      der(tags.octetString, areas.publicArea),
-      der(tags.octetString, areas.privateArea),
-    ),
-  );
-/** TPMPolicy, of a command code and parameters in hexadecimal. */
-const command = (code: string, body = ""): Buffer =>
-  der(
-    tags.sequence,
-    der(tags.explicit(0), der(tags.integer, hex(code))),
-    der(tags.explicit(1), der(tags.octetString, hex(body))),
-  );
-const policyField = (...commands: Buffer[]): Buffer => der(tags.explicit(1), der(tags.sequence, ...commands));
-const signedField = (...signed: Buffer[]): Buffer => der(tags.explicit(3), der(tags.sequence, ...signed));
-/** TPMAuthPolicy. */
-const signedPolicy = (name: string | undefined, ...commands: Buffer[]): Buffer =>
-  der(
-    tags.sequence,
-    ...(name === undefined ? [] : [der(tags.explicit(0), der(tags.utf8String, Buffer.from(name)))]),
-    der(tags.explicit(1), der(tags.sequence, ...commands)),
-  );
-
+const fixture = (name: string): string =>
+  path.join(__dirname, "..", "..", "fixtures", "go-tpm-keyfiles", `${name}.pem`);
 const read = (pem: string): FilePolicy[] | undefined => parseTss2Pem(pem).policies;
-const readOne = (...commands: Buffer[]): FilePolicy[] | undefined => read(fileOf(policyField(...commands)));
+const readOne = (...commands: Buffer[]): FilePolicy[] | undefined => read(keyFile(policyField(...commands)));
 const invalid = (pem: string): string => {
   try {
     parseTss2Pem(pem);
@@ -198,7 +168,7 @@ describe("what cannot be carried out is named:", () => {
   });
 
   test("an unknown command hides none of those that are not what they should be", () => {
-    expect(invalid(fileOf(policyField(command("0149"), command("016c", "01"))))).toContain(
+    expect(invalid(keyFile(policyField(command("0149"), command("016c", "01"))))).toContain(
       "policy[1]: code is cut off",
     );
   });
@@ -216,7 +186,7 @@ describe("signed policies", () => {
   ];
 
   test("are read in their order, each followed by the rest of the policy", () => {
-    const file = fileOf(policyField(unsigned, command("016c", "00000155")), signedField(...kernels));
+    const file = keyFile(policyField(unsigned, command("016c", "00000155")), signedField(...kernels));
     const hmac: Step = { kind: "commandCode", code: 0x155 };
     const inFirst = { ...pcrs, at: "authPolicy[0].policy[0]" };
     expect(read(file)).toEqual([
@@ -229,7 +199,7 @@ describe("signed policies", () => {
   test("are read without a policy too, as GRUB's tools write them", () => {
     const expected = [{ at: 'authPolicy[0] "the\\npassword"', steps: [step([{ kind: "authValue" }])] }];
     for (const fields of [[], [policyField()]]) {
-      expect(read(fileOf(...fields, signedField(...kernels.slice(2))))).toEqual(expected);
+      expect(read(keyFile(...fields, signedField(...kernels.slice(2))))).toEqual(expected);
     }
   });
 
@@ -244,7 +214,7 @@ describe("signed policies", () => {
 
   test("of a policy that has none are missing", () => {
     for (const fields of [[], [signedField()]]) {
-      const [policy] = read(fileOf(policyField(unsigned), ...fields)) ?? [];
+      const [policy] = read(keyFile(policyField(unsigned), ...fields)) ?? [];
       expect(policy).toMatchObject({
         steps: [],
         unsupported: expect.stringContaining("without a signed policy in the file"),
@@ -302,7 +272,7 @@ describe("signed policies", () => {
     ],
     ["no SEQUENCE", [unsigned], der(tags.octetString), "authPolicy[0] is missing"],
   ])("%s is refused", (_what, own, signed, message) => {
-    expect(invalid(fileOf(policyField(...own), signedField(signed as Buffer)))).toContain(message);
+    expect(invalid(keyFile(policyField(...own), signedField(signed as Buffer)))).toContain(message);
   });
 });
 
@@ -402,158 +372,46 @@ describe("a policy is refused with", () => {
       "policySignature is followed by",
     ],
   ])("%s", (_what, field, message) => {
-    expect(invalid(fileOf(field))).toContain(message);
+    expect(invalid(keyFile(field))).toContain(message);
   });
 });
 
-describe("a policy is written", () => {
-  const written = (policy: TpmPolicy): Buffer => bytesOf(formatTss2Pem(key, false, checkPolicy(policy)));
-  const pcr = { pcr: { indices: [0, 7, 23], digest } };
-  const parentName = `000b${digest}`;
-
-  test.each<[string, TpmPolicy, ...Buffer[]]>([
-    ["PCRs", [pcr], command("017f", `0020${digest}00000001000b03810080`)],
-    [
-      "PCRs of the moment",
-      [{ pcr: { bank: "sha1", indices: [8] } }],
-      command("017f", "0000000000010004 03000100".replace(" ", "")),
-    ],
-    [
-      "PCRs and a password",
-      [pcr, { authValue: true }],
-      command("017f", `0020${digest}00000001000b03810080`),
-      command("016b"),
-    ],
-    ["a password that is sent, as one that is proved", [{ password: true }], command("016b")],
-    [
-      "a hierarchy's secret, without it",
-      [{ secret: { object: "endorsement", password: "secret" } }],
-      command("0151", "4000000b00044000000b0000"),
-    ],
-    [
-      "a key's secret",
-      [{ secret: { object: 0x81000001, name: parentName, policyRef: "c0ffee" } }],
-      command("0151", `810000010022${parentName}0003c0ffee`),
-    ],
-    ["a command", [{ commandCode: "TPM2_HMAC" }], command("016c", "00000155")],
-    ["an NV index that was written", [{ nvWritten: true }], command("018f", "01")],
-    [
-      "a duplication",
-      [{ duplicationSelect: { newParentName: parentName } }],
-      command("0188", `00000022${parentName}00`),
-    ],
-    [
-      "a duplication of one object",
-      [{ duplicationSelect: { newParentName: parentName, objectName: parentName } }],
-      command("0188", `0022${parentName}0022${parentName}01`),
-    ],
-    [
-      "a signed policy that is still to come, and what follows it",
-      [{ authorize: { publicKey, policyRef: "c0ffee" } }, { authValue: true }],
-      unsigned,
-      command("016b"),
-    ],
-  ])("%s", (_what, policy, ...commands) => {
-    expect(pemOf(written(policy))).toBe(fileOf(policyField(...commands)));
-  });
-
-  const digestOf = (policy: TpmPolicy): string => extend(emptyDigest, checkPolicy(policy)).toString("hex");
-  const duplication = [{ duplicationSelect: { newParentName: parentName } }];
-  test("with the first branch that TPM2_HMAC can satisfy, and the digests of all", () => {
-    const branches: TpmPolicy[] = [
-      duplication,
-      [{ commandCode: "TPM2_Certify" }],
-      [pcr],
-      [{ authValue: true }],
-    ];
-    const digests = branches.map((branch) => `0020${digestOf([{ secret: { object: "owner" } }, ...branch])}`);
-    const policy: TpmPolicy = [
-      { secret: { object: "owner" } },
-      { or: branches },
-      { commandCode: "TPM2_HMAC" },
-    ];
-    const commands = [
-      command("0151", "4000000100044000000100 00".replace(" ", "")),
-      command("017f", `0020${digest}00000001000b03810080`),
-      command("0171", `00000004${digests.join("")}`),
-      command("016c", "00000155"),
-    ];
-    expect(pemOf(written(policy))).toBe(fileOf(policyField(...commands)));
-    const [file] = readOne(...commands) ?? [];
-    expect(extend(emptyDigest, file?.steps ?? []).toString("hex")).toBe(digestOf(policy));
-  });
-
-  test("with a branch within a branch", () => {
-    const inner: TpmPolicy[] = [[{ authValue: true }], duplication];
-    const policy: TpmPolicy = [{ or: [duplication, [{ or: inner }]] }];
-    const or = (...branches: TpmPolicy[]): Buffer =>
-      command(
-        "0171",
-        `0000000${branches.length}${branches.map((branch) => `0020${digestOf(branch)}`).join("")}`,
-      );
-    const commands = [command("016b"), or(...inner), or(duplication, [{ or: inner }])];
-    expect(pemOf(written(policy))).toBe(fileOf(policyField(...commands)));
-  });
-
-  test.each([
-    ["ECDSA", ec],
-    ["RSA", generateKeyPairSync("rsa", { modulusLength: 2048 })],
-  ])("with what was signed: %s", (_kind, pair) => {
-    const area = externalPublicArea(pair.publicKey);
-    const policy: TpmPolicy = [pcr, { or: [[{ authValue: true }], duplication] }];
-    const message = Buffer.concat([hex(digestOf(policy)), hex("c0ffee")]);
-    const signature = sign("sha256", message, pair.privateKey);
-    const steps = checkPolicy([{ authorize: { publicKey: area, policyRef: "c0ffee", policy, signature } }]);
-    const [file, ...more] = parseTss2Pem(formatTss2Pem(key, false, steps)).policies ?? [];
-    expect(more).toEqual([]);
-    expect(file?.unsupported).toBeUndefined();
-    expect(extend(emptyDigest, file?.steps ?? [])).toEqual(extend(emptyDigest, steps));
-    const [authorized] = file?.steps ?? [];
-    if (authorized?.kind !== "authorize") throw new Error("it is no authorize");
-    expect(extend(emptyDigest, authorized.policy ?? []).toString("hex")).toBe(digestOf(policy));
-    // RFC 3279's DER for ECDSA; PKCS#1 v1.5 is deterministic
-    const bytes = authorized.signature ?? Buffer.alloc(0);
-    if (pair !== ec) expect(bytes).toEqual(Buffer.concat([hex("0014000b0100"), signature]));
-    else expect(bytes.subarray(0, 6)).toEqual(hex("0018000b0020"));
-  });
-
-  const signature = sign("sha256", Buffer.from("something else"), ec.privateKey);
-  const authValue: TpmPolicy = [{ authValue: true }];
-  test.each<[string, TpmPolicy]>([
-    ["a signature that is not over the policy", [{ authorize: { publicKey, policy: authValue, signature } }]],
-    [
-      "a signed policy within one",
-      [{ authorize: { publicKey, policy: [{ authorize: { publicKey } }], signature } }],
-    ],
-    [
-      "signed PCRs without a digest",
-      [{ authorize: { publicKey, policy: [{ pcr: { indices: [0] } }], signature } }],
-    ],
-    ["a branch without a digest", [{ or: [[{ pcr: { indices: [0] } }], authValue] }]],
-    ["branches after PCRs without a digest", [{ pcr: { indices: [0] } }, { or: [authValue, duplication] }]],
-    ["no branch for TPM2_HMAC", [{ or: [duplication, [{ nvWritten: true }]] }]],
-    ["an object whose name the TPM alone knows", [{ secret: { object: 0x81000001 } }]],
-  ])("not at all where the format has no words for it: %s", (_what, policy) => {
-    expect(pemOf(written(policy))).toBe(fileOf());
-  });
-
-  test("a branch that begins with a signed policy is written as the policy", () => {
-    const or = [[{ authorize: { publicKey, policyRef: "c0ffee" } }], authValue];
-    const digests = or.map((branch) => `0020${digestOf(branch)}`).join("");
-    expect(pemOf(written([{ or }]))).toBe(
-      fileOf(policyField(unsigned, command("0171", `00000002${digests}`))),
+describe("of files that Go programs and openssl_tpm2_engine wrote", () => {
+  const every: [string, string[]][] = [
+    ["policy-auth-value", ["policy"]],
+    ["policy-pcr", ["policy"]],
+    ["policy-pcr-auth-value", ["policy"]],
+    ["policy-pcr-engine", ["policy"]],
+    ["policy-secret", ["policy"]],
+    ["policy-or", ["policy"]],
+    ["policy-command-code", ["policy"]],
+    ...["rsa", "ecc"].map((kind): [string, string[]] => [
+      `policy-signed-${kind}`,
+      [
+        'authPolicy[0] "PCR 23 extended with 0x11"',
+        'authPolicy[1] "PCR 23 reset"',
+        'authPolicy[2] "password"',
+      ],
+    ]),
+  ];
+  test.each(every)("%s: the policies have the digest in the key", (name, places) => {
+    const { publicArea, policies = [] } = parseTss2Pem(readFileSync(fixture(name), "latin1"));
+    expect(policies.map(({ at, unsupported }) => [at, unsupported])).toEqual(
+      places.map((at) => [at, undefined]),
     );
+    for (const { steps } of policies) {
+      expect(Buffer.from(publicArea).includes(extend(emptyDigest, steps))).toBe(true);
+    }
   });
 });
 
 describe("a damaged file", () => {
-  const fixtures = path.join(__dirname, "..", "..", "fixtures", "go-tpm-keyfiles");
-  const files = ["policy-pcr", "policy-auth-value"].map((file) =>
-    bytesOf(readFileSync(path.join(fixtures, `${file}.pem`), "latin1")),
+  const files = ["policy-pcr", "policy-auth-value"].map((name) =>
+    derOf(readFileSync(fixture(name), "latin1")),
   );
   const signed = signedPolicy("name", command("016b"), signedBy(authorize));
   const secret = command("0151", "4000000b00044000000b0000");
-  files.push(bytesOf(fileOf(policyField(unsigned, secret), signedField(signed, signed))));
+  files.push(derOf(keyFile(policyField(unsigned, secret), signedField(signed, signed))));
 
   test("gives an error or a policy, whatever is changed, cut or put in", () => {
     let refused = 0;
