@@ -78,21 +78,35 @@ export interface NativeTpmOwner {
 /** Stands for the first free handle of the owner's range. */
 export const firstFreeHandle = 0;
 
-export interface NativeTpmImport
-  extends NativeTpm,
-    NativeProbe,
-    NativeTpmOwner,
-    NativeTpmParent,
-    NativeTpmParentAuth,
-    NativeTpmSalt {
+/** A key that was wrapped elsewhere for the parent. */
+export interface NativeTpmWrapped {
+  /** Marshalled TPM2B_PUBLIC. */
+  publicArea: Uint8Array;
+  /** Marshalled TPM2B_PRIVATE. */
+  duplicate: Uint8Array;
+  /** Marshalled TPM2B_ENCRYPTED_SECRET. */
+  seed: Uint8Array;
+}
+
+/** A key that is made of its bytes. */
+export interface NativeTpmSecret {
   /** 1..64 bytes. */
   key: Uint8Array;
-  password: Uint8Array;
-  /** Where to make the key persistent; without it the blobs are the result. */
-  handle?: number;
   /** By default of a key without password. */
   noDA?: boolean;
 }
+
+/** A wrapped key is not verified where `probeMessage` is empty. */
+export type NativeTpmImport = NativeTpm &
+  NativeProbe &
+  NativeTpmOwner &
+  NativeTpmParent &
+  NativeTpmParentAuth &
+  NativeTpmSalt & {
+    password: Uint8Array;
+    /** Where to make the key persistent; without it the blobs are the result. */
+    handle?: number;
+  } & (NativeTpmSecret | NativeTpmWrapped);
 
 export interface NativeTpmImported extends NativeTpmBlobs {
   /** Where the key was made persistent. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { withConnection } from "../binding/with-connection.js";
 import { aws4Key } from "../core/aws4-key.js";
 import { invalid } from "../core/validate.js";
@@ -18,6 +17,7 @@ import {
   type TpmToPem,
 } from "./tpm/destination.js";
 import { placePasswords, type TpmPlaceAuth } from "./tpm/owner.js";
+import { storable } from "./tpm/storable.js";
 
 /** The TPM that takes a new key, and how the key is protected. */
 export interface TpmImportBase extends TpmDevice, TpmPlaceAuth, TpmSaltOptions {
@@ -101,9 +101,4 @@ export async function importTpmKey(
     wipe(key, stored, password, saltKey?.hierarchyPassword);
     above?.wipe();
   }
-}
-
-/** A TPM takes no HMAC key over SHA-256's block of 64 bytes, and HMAC hashes such a key itself. */
-function storable(key: Buffer): Buffer {
-  return key.length > 64 ? createHash("sha256").update(key).digest() : key;
 }

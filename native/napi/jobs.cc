@@ -146,6 +146,13 @@ std::optional<tpm::SaltKey> SaltKeyOf(const Options& options) {
                       .public_key = key.ByteArray("publicKey")};
 }
 
+std::variant<SecretBytes, tpm::WrappedKey> NewKeyOf(const Options& options) {
+  if (options.Has("key")) return options.Secret("key");
+  return tpm::WrappedKey{.public_area = options.ByteArray("publicArea"),
+                         .duplicate = options.ByteArray("duplicate"),
+                         .seed = options.ByteArray("seed")};
+}
+
 tpm::OwnerAuth OwnerOf(const Options& options) {
   return {.password = options.Secret("ownerPassword"),
           .password_in_clear = options.Boolean("ownerPasswordInClear")};
@@ -175,7 +182,7 @@ std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
 
 std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
   tpm::ImportOptions import{.tcti = options.String("tcti"),
-                            .key = options.Secret("key"),
+                            .key = NewKeyOf(options),
                             .password = options.Secret("password"),
                             .handle = std::nullopt,
                             .owner = OwnerOf(options),

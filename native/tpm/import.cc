@@ -34,17 +34,43 @@ class EsysCopyOfSecret {
   ESYS_CONTEXT& esys_;
 };
 
-Blobs Create(const LoadedParent& parent, const ImportOptions& options) {
+constexpr size_t kMaxKey = 64;  // SHA-256's block: the TPM refuses a longer HMAC key
+
+/// Makes the new key's two halves.
+struct Making {
+  const LoadedParent& parent;
+  const ImportOptions& options;
+
+  Blobs operator()(const SecretBytes& key) const;
+  Blobs operator()(const WrappedKey& key) const;
+};
+
+Blobs Making::operator()(const SecretBytes& key) const {
   Wiped<TPM2B_SENSITIVE_CREATE> secret;
   TPMS_SENSITIVE_CREATE& sensitive = secret.value.sensitive;
   SetPassword(options.password.span(), sensitive.userAuth);
-  sensitive.data.size = static_cast<UINT16>(options.key.size());
-  std::ranges::copy(options.key.span(), sensitive.data.buffer);
+  sensitive.data.size = static_cast<UINT16>(key.size());
+  std::ranges::copy(key.span(), sensitive.data.buffer);
   // Without a password there is nothing to guess; with one, guesses count unless the user says otherwise.
   return parent.Create(secret.value, HmacKeyTemplate(options.no_da.value_or(sensitive.userAuth.size == 0)));
 }
 
+Blobs Making::operator()(const WrappedKey& key) const {
+  const TPM2B_PUBLIC area = UnmarshalPublic(key.public_area);
+  return {area, parent.Import(area, UnmarshalPrivate(key.duplicate), UnmarshalSeed(key.seed))};
+}
+
+/// What can be said of the new key before the TPM is asked.
+void CheckKey(const ImportOptions& options) {
+  if (const auto* key = std::get_if<SecretBytes>(&options.key)) {
+    if (!key->empty() && key->size() <= kMaxKey) return;
+    throw Failure(Api::kNone, "ERR_INVALID_ARGUMENT", "an HMAC key in a TPM has 1..64 bytes");
+  }
+  RequireHmacSha256(UnmarshalPublic(std::get<WrappedKey>(options.key).public_area).publicArea);
+}
+
 void Verify(ESYS_CONTEXT& esys, ESYS_TR key, const Authorization& authorization, const Probe& probe) {
+  if (probe.message.empty()) return;
   const Mac mac = MacCommands(esys).Compute(key, authorization, probe.message);
   if (!std::ranges::equal(mac.bytes, probe.mac)) {
     throw Failure(Api::kTpm, "ERR_IMPORT_VERIFY",
@@ -56,10 +82,7 @@ void Verify(ESYS_CONTEXT& esys, ESYS_TR key, const Authorization& authorization,
 }  // namespace
 
 Imported ImportKey(ImportOptions options, const Probe& probe) {
-  constexpr size_t kMaxKey = 64;  // SHA-256's block: the TPM refuses a longer HMAC key
-  if (options.key.empty() || options.key.size() > kMaxKey) {
-    throw Failure(Api::kNone, "ERR_INVALID_ARGUMENT", "an HMAC key in a TPM has 1..64 bytes");
-  }
+  CheckKey(options);
   const Connection connection(options.tcti, options.timeout);
   ESYS_CONTEXT& esys = connection.esys();
   const EsysCopyOfSecret wiped_last(esys);
@@ -69,13 +92,13 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
   const Authorization authorization(esys, Protection{}, FindSalt(esys, options.salt_key).get());
   const bool in_clear = options.owner.password_in_clear && options.parent.handle == TPM2_RH_OWNER;
   std::optional<LoadedParent> parent(std::in_place, esys, options.parent, authorization.first(), in_clear);
-  const Blobs created = Create(*parent, options);
-  const Object key = parent->Load(*created.private_area, *created.public_area);
+  const Blobs made = std::visit(Making{*parent, options}, options.key);
+  const Object key = parent->Load(*made.private_area, made.public_area);
   parent.reset();
 
   UsePassword(esys, key.get(), options.password.span());
   Verify(esys, key.get(), authorization, probe);
-  Imported imported{Marshal(*created.public_area), Marshal(*created.private_area), std::nullopt};
+  Imported imported{Marshal(made.public_area), Marshal(*made.private_area), std::nullopt};
   if (options.handle) {
     imported.handle = Owner(esys, options.owner, authorization.first()).MakePersistent(key, *options.handle);
   }

@@ -48,7 +48,7 @@ TPM2B_PUBLIC HmacKeyTemplate(bool no_da) {
   return area;
 }
 
-void RequireHmacKey(const TPMT_PUBLIC& key) {
+void RequireHmacSha256(const TPMT_PUBLIC& key) {
   if (key.type != TPM2_ALG_KEYEDHASH) throw Unsuitable("no HMAC key (its type is not keyedHash)");
   const TPMT_KEYEDHASH_SCHEME& scheme = key.parameters.keyedHashDetail.scheme;
   if ((key.objectAttributes & TPMA_OBJECT_SIGN_ENCRYPT) == 0 || scheme.scheme != TPM2_ALG_HMAC) {
@@ -58,6 +58,10 @@ void RequireHmacKey(const TPMT_PUBLIC& key) {
   if ((key.objectAttributes & TPMA_OBJECT_RESTRICTED) != 0) {
     throw Unsuitable("restricted, so it does not sign messages from outside");
   }
+}
+
+void RequireHmacKey(const TPMT_PUBLIC& key) {
+  RequireHmacSha256(key);
   if ((key.objectAttributes & TPMA_OBJECT_USERWITHAUTH) == 0) {
     throw Failure(Api::kNone, "ERR_TPM_POLICY",
                   "this TPM key is used with a policy alone, not with a password");
@@ -78,6 +82,11 @@ TPM2B_PUBLIC UnmarshalPublic(const Bytes& bytes) {
 
 TPM2B_PRIVATE UnmarshalPrivate(const Bytes& bytes) {
   return UnmarshalWith<TPM2B_PRIVATE, Tss2_MU_TPM2B_PRIVATE_Unmarshal>(bytes, "TPM2B_PRIVATE");
+}
+
+TPM2B_ENCRYPTED_SECRET UnmarshalSeed(const Bytes& bytes) {
+  return UnmarshalWith<TPM2B_ENCRYPTED_SECRET, Tss2_MU_TPM2B_ENCRYPTED_SECRET_Unmarshal>(
+      bytes, "TPM2B_ENCRYPTED_SECRET");
 }
 
 }  // namespace aws_hmac::tpm

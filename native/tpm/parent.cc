@@ -48,6 +48,26 @@ void CheckUse(TSS2_RC rc, const char* command) {
   Check(rc, command);
 }
 
+// A TPM finds faults of a wrapped key while it reads the parameters: 2 is the public area, 3 the wrapper, 4
+// the seed. Some call a seed that they cannot decrypt a failure, which is not the failure mode if the TPM
+// goes on working.
+void CheckImport(ESYS_CONTEXT& esys, ESYS_TR parent, TSS2_RC rc) {
+  constexpr auto kCommand = "TPM2_Import";
+  const ResponseCode code = Decode(rc);
+  const bool is_of_parameter = code.layer == 0 && code.subject == ResponseCode::Subject::kParameter;
+  if (is_of_parameter && code.index == 2) {
+    throw ToFailure(
+        rc, kCommand, "ERR_TPM_FILE_INVALID",
+        "the wrapped key is none that the TPM imports: its public area is not valid or not allowed");
+  }
+  const bool is_undecryptable = Answered(rc, TPM2_RC_FAILURE) && ReadPublic(esys, parent) != nullptr;
+  if (is_of_parameter || is_undecryptable) {
+    throw ToFailure(rc, kCommand, "ERR_TPM_PARENT",
+                    "the key was wrapped for another TPM or for another parent than this, or it was altered");
+  }
+  CheckUse(rc, kCommand);
+}
+
 }  // namespace
 
 LoadedParent::LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection,
@@ -78,9 +98,10 @@ void LoadedParent::Find(ESYS_TR hierarchy_session) {
 
 Object LoadedParent::Load(const TPM2B_PRIVATE& private_area, const TPM2B_PUBLIC& public_area) const {
   ESYS_TR object = ESYS_TR_NONE;
-  Use("TPM2_Load", [&](ESYS_TR first, ESYS_TR second) {
+  const TSS2_RC rc = Use([&](ESYS_TR first, ESYS_TR second) {
     return Esys_Load(&esys_, get(), first, second, ESYS_TR_NONE, &private_area, &public_area, &object);
   });
+  CheckUse(rc, "TPM2_Load");
   return Object(esys_, object);
 }
 
@@ -89,11 +110,13 @@ Blobs LoadedParent::Create(const TPM2B_SENSITIVE_CREATE& secret, const TPM2B_PUB
   const TPML_PCR_SELECTION no_pcr{};
   TPM2B_PUBLIC* public_area = nullptr;
   TPM2B_PRIVATE* private_area = nullptr;
-  Use("TPM2_Create", [&](ESYS_TR first, ESYS_TR second) {
+  const TSS2_RC rc = Use([&](ESYS_TR first, ESYS_TR second) {
     return Esys_Create(&esys_, get(), first, second, ESYS_TR_NONE, &secret, &area, &nothing, &no_pcr,
                        &private_area, &public_area, nullptr, nullptr, nullptr);
   });
-  return {EsysPtr<TPM2B_PUBLIC>(public_area), EsysPtr<TPM2B_PRIVATE>(private_area)};
+  CheckUse(rc, "TPM2_Create");
+  const EsysPtr<TPM2B_PUBLIC> owned(public_area);
+  return {*owned, EsysPtr<TPM2B_PRIVATE>(private_area)};
 }
 
 EsysPtr<TPM2B_PRIVATE> LoadedParent::Import(const TPM2B_PUBLIC& area, const TPM2B_PRIVATE& duplicate,
@@ -101,21 +124,22 @@ EsysPtr<TPM2B_PRIVATE> LoadedParent::Import(const TPM2B_PUBLIC& area, const TPM2
   const TPM2B_DATA no_key{};
   const TPMT_SYM_DEF_OBJECT no_inner_wrapper{.algorithm = TPM2_ALG_NULL, .keyBits = {}, .mode = {}};
   TPM2B_PRIVATE* private_area = nullptr;
-  Use("TPM2_Import", [&](ESYS_TR first, ESYS_TR second) {
+  const TSS2_RC rc = Use([&](ESYS_TR first, ESYS_TR second) {
     return Esys_Import(&esys_, get(), first, second, ESYS_TR_NONE, &no_key, &area, &duplicate, &seed,
                        &no_inner_wrapper, &private_area);
   });
+  CheckImport(esys_, get(), rc);
   return EsysPtr<TPM2B_PRIVATE>(private_area);
 }
 
 // A policy session is good for one command, and encrypts nothing: the caller's session does, where there is
 // one.
 template <typename EsysCall>
-void LoadedParent::Use(const char* command, EsysCall call) const {
+TSS2_RC LoadedParent::Use(EsysCall call) const {
   const SessionHandle policy = WantsPolicy() ? SatisfyEndorsementPolicy() : SessionHandle();
   const ESYS_TR first = policy ? policy.get() : session_;
   const ESYS_TR second = policy && encrypts_ ? session_ : ESYS_TR_NONE;
-  CheckUse(Answer([&] { return call(first, second); }), command);
+  return Answer([&] { return call(first, second); });
 }
 
 bool LoadedParent::WantsPolicy() const {

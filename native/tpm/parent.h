@@ -8,7 +8,7 @@ namespace aws_hmac::tpm {
 
 /// The two halves of a key that its parent protects.
 struct Blobs {
-  EsysPtr<TPM2B_PUBLIC> public_area;
+  TPM2B_PUBLIC public_area;
   EsysPtr<TPM2B_PRIVATE> private_area;
 };
 
@@ -35,7 +35,8 @@ class LoadedParent {
   Blobs Create(const TPM2B_SENSITIVE_CREATE& secret, const TPM2B_PUBLIC& area) const;
 
   /// TPM2_Import of a key that was wrapped for this parent without an inner wrapper: its private half, which
-  /// this parent loads. Throws Failure, ERR_TPM_PARENT where it was wrapped for another or altered.
+  /// this parent loads. Throws Failure, ERR_TPM_PARENT where it was wrapped for another or altered,
+  /// ERR_TPM_FILE_INVALID where its attributes forbid it.
   EsysPtr<TPM2B_PRIVATE> Import(const TPM2B_PUBLIC& area, const TPM2B_PRIVATE& duplicate,
                                 const TPM2B_ENCRYPTED_SECRET& seed) const;
 
@@ -44,7 +45,7 @@ class LoadedParent {
   bool WantsPolicy() const;
   SessionHandle SatisfyEndorsementPolicy() const;
   template <typename EsysCall>
-  void Use(const char* command, EsysCall call) const;
+  TSS2_RC Use(EsysCall call) const;
 
   ESYS_CONTEXT& esys_;
   const Parent& parent_;

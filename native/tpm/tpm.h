@@ -87,10 +87,17 @@ struct OwnerAuth {
 /// In place of a handle: the first free one of the owner's range, 0x81000000..0x817FFFFF.
 inline constexpr uint32_t kFirstFreeHandle = 0;
 
+/// A key that was wrapped for its parent elsewhere, without an inner wrapper (Part 1, 23.3).
+struct WrappedKey {
+  Bytes public_area;  // marshalled TPM2B_PUBLIC
+  Bytes duplicate;    // marshalled TPM2B_PRIVATE
+  Bytes seed;         // marshalled TPM2B_ENCRYPTED_SECRET
+};
+
 struct ImportOptions {
   std::string tcti;
-  SecretBytes key;                 // the HMAC key, 1..64 bytes
-  SecretBytes password;            // of the new key; empty for none
+  std::variant<SecretBytes, WrappedKey> key;  // the HMAC key itself, 1..64 bytes, or one to be unwrapped
+  SecretBytes password;                       // of the new key; empty for none
   std::optional<uint32_t> handle;  // where to make it persistent; without it the blobs are the result
   OwnerAuth owner = {};
   std::optional<bool> no_da = {};  // wrong passwords do not count; by default only where there is none
@@ -105,9 +112,9 @@ struct Imported {
   std::optional<uint32_t> handle;
 };
 
-/// TPM2_Create under the parent in a salted, encrypted session; loads the new key and checks it against
-/// `probe`; makes it persistent when a handle is given (ERR_TPM_HANDLE_IN_USE if it is taken). Throws
-/// Failure.
+/// TPM2_Create, or TPM2_Import of a wrapped key, under the parent in a salted, encrypted session; loads the
+/// new key and checks it against `probe`, unless that has no message; makes it persistent when a handle is
+/// given (ERR_TPM_HANDLE_IN_USE if it is taken). Throws Failure.
 Imported ImportKey(ImportOptions options, const Probe& probe);
 
 }  // namespace aws_hmac::tpm

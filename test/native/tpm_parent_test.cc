@@ -74,6 +74,26 @@ TEST_F(Tpm, AKeyUnderEveryPrimary) {
   }
 }
 
+TEST_F(Tpm, WrappedKeysThatCannotBeImported) {
+  const auto import = [&](Bytes public_area, Bytes duplicate, Bytes seed) {
+    return FailureOf([&] {
+      WrappedKey key{std::move(public_area), std::move(duplicate), std::move(seed)};
+      ImportKey({tcti_, std::move(key), {}, {}}, {});
+    });
+  };
+  const Bytes some{0, 4, 0, 1, 2, 3};
+  TPM2B_PUBLIC area = HmacKeyTemplate(false);
+  area.publicArea.unique.keyedHash.size = 32;
+  EXPECT_STREQ(import(Marshal(area), some, some).code, "ERR_TPM_FILE_INVALID");  // fixedTPM
+  area.publicArea.objectAttributes &= ~(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT);
+  EXPECT_STREQ(import(Marshal(area), some, some).code, "ERR_TPM_PARENT");
+  EXPECT_STREQ(import(Marshal(area), {0, 9, 1}, some).code, "ERR_TPM_FILE_INVALID");
+  EXPECT_STREQ(import(Marshal(area), some, {0}).code, "ERR_TPM_FILE_INVALID");
+  EXPECT_STREQ(import({0, 1, 2}, some, some).code, "ERR_TPM_FILE_INVALID");
+  area.publicArea.objectAttributes &= ~TPMA_OBJECT_SIGN_ENCRYPT;
+  EXPECT_STREQ(import(Marshal(area), some, some).code, "ERR_KEY_UNSUITABLE");
+}
+
 TEST_F(Tpm, ASavedContextThatIsNone) {
   OpenOptions options{tcti_, SavedKey{{1, 2, 3}}, {}};
   EXPECT_STREQ(FailureOf([&] { OpenKey(std::move(options)); }).code, "ERR_TPM_FILE_INVALID");

@@ -54,27 +54,43 @@ export interface TpmPublicKey {
   key: KeyObject;
 }
 
+/** A public area of an RSA or ECC key. */
+export interface TpmPublicArea extends TpmPublicKey {
+  /** TPMA_OBJECT. */
+  attributes: number;
+  authPolicy: Buffer;
+  /** What a storage key protects its children with, as TPM_ALG_IDs; undefined of other keys. */
+  cipher: { algorithm: number; keyBits: number; mode: number } | undefined;
+}
+
 /**
  * Reads a marshalled TPM2B_PUBLIC of an RSA or ECC key (TCG TPM 2.0 Part 2, 12.2.4).
  *
  * @throws StructureError
  */
-export function readPublicArea(tpm2bPublic: Uint8Array): TpmPublicKey {
+export function readPublicArea(tpm2bPublic: Uint8Array): TpmPublicArea {
   const outer = new StructureReader(tpm2bPublic);
   const area = new StructureReader(outer.sized("the public area"));
   outer.end("the public area");
   const type = area.uint16("type");
   const nameAlgorithm = area.uint16("nameAlg");
-  area.uint32("objectAttributes");
-  area.sized("authPolicy");
+  const attributes = area.uint32("objectAttributes");
+  const authPolicy = area.sized("authPolicy");
   if (type !== algorithms.rsa && type !== algorithms.ecc) {
     throw new StructureError("the public area is neither of an RSA nor of an ECC key");
   }
-  if (area.uint16("symmetric") !== none) area.take(4, "symmetric"); // key size and mode
+  const cipher = readCipher(area);
   skipScheme(area);
   const jwk = type === algorithms.rsa ? readRsa(area) : readEcc(area);
   area.end("unique");
-  return { nameAlgorithm, key: publicKey(jwk) };
+  return { nameAlgorithm, attributes, authPolicy, cipher, key: publicKey(jwk) };
+}
+
+/** TPMT_SYM_DEF_OBJECT. */
+function readCipher(area: StructureReader): TpmPublicArea["cipher"] {
+  const algorithm = area.uint16("symmetric");
+  if (algorithm === none) return undefined;
+  return { algorithm, keyBits: area.uint16("symmetric"), mode: area.uint16("symmetric") };
 }
 
 type Jwk = { kty: "RSA"; n: string; e: string } | { kty: "EC"; crv: string; x: string; y: string };

@@ -1,8 +1,9 @@
-import { createHash, createPublicKey, type JsonWebKey } from "node:crypto";
+import { createHash, type JsonWebKey, type KeyObject } from "node:crypto";
 import type { NativeTpmSaltKey } from "../../binding/addon.js";
 import { invalid, type Secret } from "../../core/validate.js";
 import { secretOfTpm } from "./options.js";
 import { type TpmParent, tpmParent } from "./parent.js";
+import { readPublicKeyForm } from "./public-key-form.js";
 
 /**
  * The key that sessions are salted with, an RSA or ECC key that decrypts. With `name` or `publicKey` it is compared
@@ -43,9 +44,6 @@ const hashes = new Map([
 const [rsa, ecc] = [0x01, 0x23];
 const keyTypes = [rsa, ecc];
 
-/** How DER begins; neither a TPM2B_PUBLIC nor a TPMT_PUBLIC does. */
-const derSequence = 0x30;
-
 const curves = new Map([
   ["P-256", 0x0003],
   ["P-384", 0x0004],
@@ -72,10 +70,10 @@ export function saltKeyOf(saltKey: TpmSaltKey | undefined): NativeTpmSaltKey | u
 function knownOf({ name, publicKey }: TpmSaltKey): Pick<NativeTpmSaltKey, "name" | "publicKey"> {
   const given = name === undefined ? Buffer.alloc(0) : checkedName(name);
   if (publicKey === undefined) return { name: given, publicKey: Buffer.alloc(0) };
-  const key = publicKey instanceof Uint8Array ? Buffer.from(publicKey) : publicKey;
-  if (!(key instanceof Buffer) && typeof key !== "string") throw invalidPublicKey();
-  if (typeof key === "string" || key[0] === derSequence) return { name: given, publicKey: publicKeyOf(key) };
-  const computed = nameOf(key);
+  const form = readPublicKeyForm(publicKey);
+  if (form === undefined) throw invalidPublicKey();
+  if ("key" in form) return { name: given, publicKey: publicKeyOf(form.key) };
+  const computed = nameOf(form.area);
   if (given.length > 0 && !given.equals(computed)) {
     throw invalid("saltKey.name is not the name of saltKey.publicKey");
   }
@@ -94,17 +92,15 @@ function checkedName(name: unknown): Buffer {
 }
 
 /** An object's name: the algorithm, and the digest of the public area (TCG TPM 2.0 Part 1, 16). */
-function nameOf(area: Buffer): Buffer {
-  const isSized = area.length > 2 && area.readUInt16BE(0) === area.length - 2;
-  const key = isSized ? area.subarray(2) : area;
+function nameOf(key: Buffer): Buffer {
   const isKey = key.length > 4 && keyTypes.includes(key.readUInt16BE(0));
   const algorithm = isKey ? hashes.get(key.readUInt16BE(2)) : undefined;
   if (!algorithm) throw invalidPublicKey();
   return Buffer.concat([key.subarray(2, 4), createHash(algorithm.hash).update(key).digest()]);
 }
 
-function publicKeyOf(spki: string | Buffer): Buffer {
-  const { kty, n = "", e = "", crv = "", x = "", y = "" } = readSpki(spki);
+function publicKeyOf(key: KeyObject): Buffer {
+  const { kty, n = "", e = "", crv = "", x = "", y = "" } = jwkOf(key);
   const bytes = (part: string): Buffer => Buffer.from(part, "base64url");
   const curve = curves.get(crv);
   if (kty === "EC" && curve !== undefined) {
@@ -115,14 +111,11 @@ function publicKeyOf(spki: string | Buffer): Buffer {
   return Buffer.concat([Buffer.of(0, rsa), Buffer.alloc(4 - exponent.length), exponent, bytes(n)]);
 }
 
-function readSpki(key: string | Buffer): JsonWebKey {
-  // Node would also take a private key, or a certificate, whose signature nobody checks here.
-  if (typeof key === "string" && !key.includes("-----BEGIN PUBLIC KEY-----")) throw invalidPublicKey();
+function jwkOf(key: KeyObject): JsonWebKey {
   try {
-    const spki = typeof key === "string" ? key : ({ key, format: "der", type: "spki" } as const);
-    return createPublicKey(spki).export({ format: "jwk" });
+    return key.export({ format: "jwk" });
   } catch {
-    throw invalidPublicKey(); // OpenSSL's words tell no more
+    throw invalidPublicKey(); // a curve that JWK has no name for
   }
 }
 

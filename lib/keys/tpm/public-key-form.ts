@@ -1,0 +1,44 @@
+import { createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
+
+/** A public key as somebody has it: a key by itself, or what a TPM calls its public area, a TPMT_PUBLIC. */
+export type PublicKeyForm = { key: KeyObject } | { area: Buffer };
+
+/** How DER begins; neither a TPM2B_PUBLIC nor a TPMT_PUBLIC does. */
+const derSequence = 0x30;
+
+/**
+ * Reads a public key: a PEM (`-----BEGIN PUBLIC KEY-----`) or DER (SubjectPublicKeyInfo), or a marshalled TPM2B_PUBLIC
+ * or TPMT_PUBLIC, in which nothing is checked yet.
+ *
+ * @param certificates whether an X.509 certificate will do as well, PEM or DER, whose signature nobody checks here
+ * @returns undefined for anything else
+ */
+export function readPublicKeyForm(given: unknown, certificates = false): PublicKeyForm | undefined {
+  if (typeof given !== "string" && !(given instanceof Uint8Array)) return undefined;
+  const bytes = Buffer.from(given as Uint8Array);
+  if (typeof given !== "string" && bytes[0] !== derSequence && !bytes.includes("-----BEGIN ")) {
+    const isSized = bytes.length > 2 && bytes.readUInt16BE(0) === bytes.length - 2;
+    return { area: isSized ? bytes.subarray(2) : bytes };
+  }
+  const key = readKey(bytes) ?? (certificates ? readCertificate(bytes) : undefined);
+  return key && { key };
+}
+
+/** What Node's parsers say of anything else tells no more. */
+function readKey(bytes: Buffer): KeyObject | undefined {
+  try {
+    if (bytes[0] === derSequence) return createPublicKey({ key: bytes, format: "der", type: "spki" });
+    // Node would also take a private key, or a certificate.
+    return bytes.includes("-----BEGIN PUBLIC KEY-----") ? createPublicKey(bytes) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readCertificate(bytes: Buffer): KeyObject | undefined {
+  try {
+    return new X509Certificate(bytes).publicKey;
+  } catch {
+    return undefined;
+  }
+}
