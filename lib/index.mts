@@ -16,6 +16,7 @@ export {
   type ImportedTpmPem,
   importPkcs11Key,
   importTpmKey,
+  importWrappedTpmKey,
   insecureMemoryKey,
   type KeyCacheMode,
   type ListedTpmKey,
@@ -75,4 +76,10 @@ export {
   type TpmSecretStep,
   type TpmToHandle,
   type TpmToPem,
+  type TpmVerified,
+  type TpmWrappedImportBase,
+  type TpmWrappedImportToHandle,
+  type TpmWrappedImportToPem,
+  type WrapForTpmOptions,
+  wrapForTpm,
 } from "./index.js";

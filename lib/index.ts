@@ -35,6 +35,13 @@ export { policyDigest } from "./keys/tpm/policy/policy-digest.js";
 export type { TpmSaltKey, TpmSaltOptions } from "./keys/tpm/salt-key.js";
 export type { TpmBlobs, TpmKeySource } from "./keys/tpm/source.js";
 export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
+export {
+  importWrappedTpmKey,
+  type TpmVerified,
+  type TpmWrappedImportBase,
+  type TpmWrappedImportToHandle,
+  type TpmWrappedImportToPem,
+} from "./provision/import-wrapped-tpm.js";
 export { type ImportedPkcs11Key, importPkcs11Key, type Pkcs11ImportOptions } from "./provision/pkcs11.js";
 export type {
   ImportedTpmHandle,
@@ -57,6 +64,7 @@ export {
   type TpmImportToHandle,
   type TpmImportToPem,
 } from "./provision/tpm.js";
+export { type WrapForTpmOptions, wrapForTpm } from "./provision/wrap-for-tpm.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
 export type { KeyCacheMode } from "./sigv4/key-cache.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";

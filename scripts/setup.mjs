@@ -10,6 +10,7 @@ export const groups = {
   devices: [
     "swtpm",
     "tpm2-tools",
+    "openssl",
     "socat",
     "softhsm2",
     "p11-kit",

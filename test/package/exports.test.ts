@@ -17,6 +17,7 @@ const values = [
   "fromSessionToken",
   "importPkcs11Key",
   "importTpmKey",
+  "importWrappedTpmKey",
   "insecureMemoryKey",
   "listTpmKeys",
   "openKey",
@@ -25,6 +26,7 @@ const values = [
   "policyDigest",
   "removeTpmKey",
   "sdkIdentity",
+  "wrapForTpm",
 ];
 
 const { folder, remove } = temporaryFolder("exports");

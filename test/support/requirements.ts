@@ -8,6 +8,7 @@ const absent = (...programs: string[]): string[] =>
 const requirements = {
   swtpm: { missing: () => absent("swtpm"), remedy: "apt-get install swtpm" },
   "tpm2-tools": { missing: () => absent("tpm2"), remedy: "apt-get install tpm2-tools" },
+  openssl: { missing: () => absent("openssl"), remedy: "apt-get install openssl" },
   socat: { missing: () => absent("socat"), remedy: "apt-get install socat" },
   softhsm: { missing: () => absent("softhsm2-util"), remedy: "apt-get install softhsm2" },
   "p11-kit": {

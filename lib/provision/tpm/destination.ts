@@ -2,7 +2,8 @@ import { firstFreeHandle, type NativeTpmParent } from "../../binding/addon.js";
 import { invalid } from "../../core/validate.js";
 import { persistentHandle } from "../../keys/tpm/options.js";
 import { isPlatformOrNull } from "../../keys/tpm/parent.js";
-import { formatTss2Pem, type TpmKeyBlobs } from "../../keys/tpm/tss2-pem.js";
+import type { FileFields } from "../../keys/tpm/policy/file-format.js";
+import { formatTpmKey, type TpmKeyBlobs } from "../../keys/tpm/tss2-pem.js";
 
 /** A new key is made persistent in the TPM. */
 export interface TpmToHandle {
@@ -59,8 +60,8 @@ export interface ImportedTpmPem {
 }
 
 /** A new key's file, and its parent where the file cannot say it. */
-export function importedPem(file: TpmKeyBlobs, emptyAuth: boolean): ImportedTpmPem {
-  const pem = formatTss2Pem(file, emptyAuth);
+export function importedPem(file: TpmKeyBlobs, emptyAuth: boolean, policy?: FileFields): ImportedTpmPem {
+  const pem = formatTpmKey({ ...file, kind: "loadable", emptyAuth, policy });
   const { primary } = file;
   return primary === "ek-rsa" || primary === "ek-ecc" ? { pem, parent: primary } : { pem };
 }
