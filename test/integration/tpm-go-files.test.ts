@@ -5,6 +5,7 @@ import type { TpmPolicy } from "../../lib/keys/tpm/policy/policy.js";
 import { policyDigest } from "../../lib/keys/tpm/policy/policy-digest.js";
 import { parseTss2Pem } from "../../lib/keys/tpm/tss2-pem.js";
 import type { TpmKeyOptions } from "../../lib/keys/tpm.js";
+import { importWrappedTpmKey } from "../../lib/provision/import-wrapped-tpm.js";
 import { describeWith } from "../support/requirements.js";
 import { day, expected, macOf, tpmSuite } from "../support/tpm-suite.js";
 
@@ -38,6 +39,22 @@ describeWith(["swtpm", "tpm2-tools"], "key files of Go programs", () => {
       }
       await key.close();
     }
+  });
+
+  test.each([
+    ["importable-owner", { auth }],
+    ["importable-ek-rsa", {}],
+    ["importable-ek-ecc", { auth }],
+  ])("%s, which go-tpm wrapped, is imported, and its MACs are right", async (name, options) => {
+    const wrapped = readFileSync(file(name));
+    const imported = await importWrappedTpmKey(wrapped, { tcti: suite.tcti, output: "pem", ...options });
+    expect(imported).toEqual({ pem: imported.pem, verified: false });
+    const key = await suite.open({ pem: imported.pem, ...options });
+    for (const message of [day, Buffer.alloc(0), Buffer.alloc(1025, 7)]) {
+      expect(await macOf(key, message)).toBe(expected(message));
+    }
+    await key.close();
+    await expect(suite.open({ pemFile: file(name) })).rejects.toMatchObject({ code: "ERR_PEM_INVALID" });
   });
 
   test.each(["owner-password", "owner-created"])("%s is refused without its password", async (name) => {

@@ -11,7 +11,7 @@ const { folder, remove } = temporaryFolder("types");
 const program = `
 import {
   AwsHmacError, fromAssumeRole, fromSessionToken, type HmacKey, HmacSigner, importPkcs11Key, importTpmKey,
-  insecureMemoryKey, openKey, openPkcs11Key, openTpmKey, sdkIdentity,
+  importWrappedTpmKey, insecureMemoryKey, openKey, openPkcs11Key, openTpmKey, sdkIdentity, wrapForTpm,
 } from "aws-hmac";
 import { S3Client } from "@aws-sdk/client-s3";
 import type { AwsCredentialIdentityProvider, RequestPresigner, RequestSigner } from "@smithy/types";
@@ -21,6 +21,9 @@ export async function use(secret: Uint8Array, signal?: AbortSignal, timeout?: nu
   const { pem } = await importTpmKey(secret, { output: "pem", tcti, auth: { password }, timeout });
   const { handle, reference } = await importTpmKey(secret, { handle: 0x81008001, tcti });
   await openTpmKey({ handle, tcti });
+  const wrapped = await wrapForTpm(secret, { ekPublic: secret, password });
+  const imported = await importWrappedTpmKey(wrapped, { output: "pem", tcti, auth: { password } });
+  await openTpmKey({ ...imported, tcti });
   await openKey(process.env.KEY ?? reference, { auth: { password }, pin: async () => "1234", timeout });
   const place = await importPkcs11Key(secret, { label: "signer", pin: Buffer.from("1234") });
   await openPkcs11Key({ ...place, pin: async () => "1234", timeout });
