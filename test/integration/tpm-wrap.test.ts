@@ -224,6 +224,17 @@ describeWith(["swtpm", "tpm2-tools", "openssl"], "a key that was wrapped for a T
     expect(await tools.macHere({ pem, auth })).toBe(expected(day));
   });
 
+  test("a certificate that says its key is for RSAES-OAEP, as some makers' do", async () => {
+    endorsementKey("rsa");
+    const { raw } = certificate();
+    const oid = Buffer.from("2a864886f70d010101", "hex"); // rsaEncryption, which becomes id-RSAES-OAEP
+    raw[raw.indexOf(oid) + oid.length - 1] = 7;
+    expect(() => new X509Certificate(raw).publicKey).toThrow(); // which OpenSSL cannot read
+    const imported = await importPem(await wrapForTpm(key, { ekPublic: raw, password }));
+    expect(imported).toMatchObject({ parent: "ek-rsa", verified: true });
+    expect(await tools.macHere({ ...placeOf(imported), auth })).toBe(expected(day));
+  });
+
   test.each([40, 60, 61, 128, 508])("a secret of %i bytes", async (length) => {
     const long = "k".repeat(length);
     const file = await wrapForTpm(Buffer.from(long), { ekPublic: endorsementKey("ecc") });
