@@ -1,4 +1,6 @@
 import { generateKeyPairSync, sign } from "node:crypto";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { ownerHierarchy } from "../../../lib/keys/tpm/parent.js";
 import { checkPolicy } from "../../../lib/keys/tpm/policy/check.js";
 import { emptyDigest, extend } from "../../../lib/keys/tpm/policy/digest.js";
@@ -15,6 +17,14 @@ const publicKey = externalPublicArea(ec.publicKey);
 const unsigned = command("016a", `${publicKey.toString("hex")}0003c0ffee0010`);
 
 describe("a policy is written", () => {
+  const goFiles = ["auth-value", "pcr", "pcr-auth-value", "or", "command-code"];
+  test.each(goFiles)("as go-tpm-keyfiles writes it: %s", (name) => {
+    const file = path.join(__dirname, "..", "..", "fixtures", "go-tpm-keyfiles", `policy-${name}.pem`);
+    const theirs = readFileSync(file, "latin1");
+    const { policies: [policy] = [], ...blobs } = parseTss2Pem(theirs);
+    expect(derOf(formatTss2Pem(blobs, false, policy?.steps))).toEqual(derOf(theirs));
+  });
+
   test("as DER, before the parent", () => {
     const pem = formatTss2Pem(key, true, [{ kind: "authValue" }]);
     const policy = ["a10e", "300c", "300a", "a004", "0202016b", "a102", "0400"].join("");
