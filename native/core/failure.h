@@ -31,7 +31,7 @@ class Failure : public std::exception {
   Api api;
   const char* code;
   bool retryable;
-  bool device_hangs = false;  // it did not answer in time: whatever waits for it would wait in vain
+  bool device_hangs = false;  // it did nothing in time: whatever waits for it would wait in vain
   uint64_t number = 0;
   std::string number_name;
   std::string operation;

@@ -26,6 +26,7 @@ struct Worker::State {
   std::vector<std::unique_ptr<Job>> done;
   std::optional<uint64_t> in_flight;
   bool discard_in_flight = false;
+  bool cut_short = false;  // what is in flight, by Pause
   bool closing = false;
   bool finished = false;
   Clock::time_point told;  // when notify was last called
@@ -35,10 +36,13 @@ struct Worker::State {
   std::mutex joining;
   std::thread thread;
 
+  static inline thread_local State* current = nullptr;  // of the device thread that asks
+
   ~State();
   void Loop();
   void FailWaiting(const Failure& failure);
   void AwaitJob(std::unique_lock<std::mutex>& lock, HmacDevice* device);
+  bool Pause(std::chrono::milliseconds time);
   bool ShallTell() const;
   void Tell() const;
   void Stop();
@@ -106,8 +110,17 @@ void Worker::State::FailWaiting(const Failure& failure) {
   waiting.clear();
 }
 
+bool Worker::State::Pause(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex);
+  const auto is_unwanted = [this] { return in_flight && (discard_in_flight || stopped); };
+  if (!wake.wait_for(lock, time, is_unwanted)) return true;
+  cut_short = true;
+  return false;
+}
+
 void Worker::State::Loop() {
   pthread_setname_np(pthread_self(), "aws-hmac");  // so that a debugger or top tells whose thread it is
+  current = this;
   std::unique_ptr<HmacDevice> device;
   std::unique_lock lock(mutex);
   for (;;) {
@@ -116,12 +129,12 @@ void Worker::State::Loop() {
     auto job = std::move(waiting.front());
     waiting.pop_front();
     in_flight = job->id;
-    discard_in_flight = false;
+    discard_in_flight = cut_short = false;
     lock.unlock();
     RunGuarded(*job, device);
     lock.lock();
     in_flight.reset();
-    if (job->failure && job->failure->device_hangs) FailWaiting(*job->failure);
+    if (job->failure && job->failure->device_hangs && !cut_short) FailWaiting(*job->failure);
     if (!discard_in_flight) done.push_back(std::move(job));
     if (!ShallTell()) continue;  // without a moment in which the jobs that wait could be cancelled
     told = Clock::now();
@@ -201,6 +214,7 @@ void Worker::Cancel(uint64_t id) {
   std::lock_guard lock(state_->mutex);
   if (state_->in_flight == id) {
     state_->discard_in_flight = true;
+    state_->wake.notify_one();
     return;
   }
   auto take = [&](auto& jobs) {
@@ -231,6 +245,12 @@ void Worker::Drain() {
 void Worker::Stop() { state_->Stop(); }
 
 bool Worker::AwaitStop(std::chrono::milliseconds bound) { return state_->AwaitStop(bound); }
+
+bool Worker::Pause(std::chrono::milliseconds time) {
+  if (State::current != nullptr) return State::current->Pause(time);
+  std::this_thread::sleep_for(time);
+  return true;
+}
 
 bool Worker::finished() const {
   std::lock_guard lock(state_->mutex);

@@ -69,6 +69,10 @@ class Worker {
   bool AwaitStop(std::chrono::milliseconds bound = kStopBound);
   bool finished() const;
 
+  /// For a device that is to be asked again in a moment: waits on the device thread that calls it. False as
+  /// soon as nobody wants the answer any more, because the job in flight was cancelled or the worker stopped.
+  static bool Pause(std::chrono::milliseconds time);
+
   /// Stops every worker of the process, for good: `notify` is not called any more. Waits as AwaitStop does;
   /// false if one is stuck.
   static bool StopAll(std::chrono::milliseconds bound = kStopBound);

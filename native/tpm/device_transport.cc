@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/worker.h"
 #include "tpm/errno_code.h"
 #include "tpm/response_code.h"
 
@@ -85,8 +86,10 @@ TSS2_RC DeviceTransport::Reopen(Deadline deadline) {
   for (;;) {
     device_ = Open(path_);
     if (device_) return TSS2_RC_SUCCESS;
-    if (errno != EBUSY || Deadline::clock::now() + kPause > deadline) return FromErrno(errno);
-    std::this_thread::sleep_for(kPause);
+    const int number = errno;
+    if (number != EBUSY || Deadline::clock::now() + kPause > deadline || !Worker::Pause(kPause)) {
+      return FromErrno(number);
+    }
   }
 }
 

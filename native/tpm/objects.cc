@@ -25,6 +25,7 @@ void OverwritePassword(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
   TPM2B_DIGEST* none = nullptr;
   Esys_TR_SetAuth(&esys, ESYS_TR_RH_NULL, &filler);
   Esys_HMAC(&esys, ESYS_TR_RH_NULL, session, ESYS_TR_NONE, ESYS_TR_NONE, &nothing, TPM2_ALG_SHA256, &none);
+  Esys_TR_SetAuth(&esys, ESYS_TR_RH_NULL, nullptr);  // the NULL hierarchy has none
 }
 
 }  // namespace
@@ -33,7 +34,7 @@ void OverwritePassword(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
 // gone and the resource manager flushes what was ours.
 void SessionTraits::Release(ESYS_CONTEXT& esys, Value session) noexcept {
   OverwritePassword(esys, session);
-  Esys_FlushContext(&esys, session);
+  End([&] { return Esys_FlushContext(&esys, session); });
 }
 
 void ObjectTraits::Release(ESYS_CONTEXT& esys, Value object) noexcept {
@@ -42,7 +43,7 @@ void ObjectTraits::Release(ESYS_CONTEXT& esys, Value object) noexcept {
   if (IsPersistent(esys, object)) {
     Esys_TR_Close(&esys, &object);
   } else {
-    Esys_FlushContext(&esys, object);
+    End([&] { return Esys_FlushContext(&esys, object); });
   }
 }
 

@@ -102,7 +102,7 @@ Failure ToFailure(TSS2_RC rc, const char* command, const char* code, const std::
       Failure(Api::kTpm, code, meaning + " (" + command + ": " + name + SubjectOf(Decode(rc)) + ")",
               IsRetryable(rc))
           .At(command, rc, name);
-  failure.device_hangs = IsTimeout(rc);
+  failure.device_hangs = IsTimeout(rc) || IsBusy(rc);
   return failure;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/secret_bytes.h"
+#include "tpm/command.h"
 #include "tpm/frame.h"
 #include "tpm/patience.h"
 #include "tpm/response_code.h"
@@ -105,16 +106,22 @@ TSS2_RC Tcti::CleanUp(std::chrono::milliseconds wait) {
   return TSS2_RC_SUCCESS;
 }
 
-// Without ESYS, whose context is spoilt by the time-out. What the TPM answers is all the same.
+// Without ESYS, whose context is spoilt by the time-out. Unless it is busy, what the TPM answers is all the
+// same.
 TSS2_RC Tcti::Flush(TPM2_HANDLE handle) {
   std::array<uint8_t, kHeaderSize + sizeof handle> command{0x80, 0x01};  // TPM_ST_NO_SESSIONS
   WriteUint32(command, 2, command.size());
   WriteUint32(command, 6, TPM2_CC_FlushContext);
   WriteUint32(command, kHeaderSize, handle);
-  size_t size = 0;
   const Deadline deadline = Deadline::clock::now() + timeout_;
-  const TSS2_RC rc = transport_->Send(command, deadline);
-  return rc == TSS2_RC_SUCCESS ? transport_->Receive(response_, size, deadline) : rc;
+  TSS2_RC rc = TSS2_RC_SUCCESS;
+  End([&] {
+    size_t size = 0;
+    rc = transport_->Send(command, deadline);
+    if (rc == TSS2_RC_SUCCESS) rc = transport_->Receive(response_, size, deadline);
+    return rc == TSS2_RC_SUCCESS ? CodeOf(response_) : rc;
+  });
+  return rc;
 }
 
 }  // namespace aws_hmac::tpm

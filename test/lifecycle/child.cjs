@@ -28,6 +28,11 @@ const scenarios = {
     await calls[3];
     process.exit(7);
   },
+  async "exit when told to, with work in flight"() {
+    const key = await open();
+    flood(key).forEach((call) => void call.catch(() => undefined));
+    process.stdin.once("data", () => process.exit(7));
+  },
   async "exit in a promise callback while another key opens"() {
     const key = await open();
     void open();

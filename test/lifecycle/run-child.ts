@@ -11,12 +11,17 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Runs one scenario of child.cjs in a process of its own, over the built package. */
-export function runChild(scenario: string, device: object): Promise<Outcome> {
+/**
+ * Runs one scenario of child.cjs in a process of its own, over the built package.
+ *
+ * @param go told to it by its standard input, for a scenario that waits for that
+ */
+export function runChild(scenario: string, device: object, go?: Promise<unknown>): Promise<Outcome> {
   return new Promise((resolve) => {
     const args = ["--expose-gc", child, scenario, JSON.stringify(device)];
     const started = execFile(process.execPath, args, { timeout: 60_000 }, (_, stdout, stderr) =>
       resolve({ code: started.exitCode, signal: started.signalCode, stdout, stderr }),
     );
+    void go?.then(() => started.stdin?.end("go"));
   });
 }

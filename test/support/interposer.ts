@@ -6,17 +6,12 @@ import {
   privateDecrypt,
   publicEncrypt,
 } from "node:crypto";
-import { connect, createServer, type Socket } from "node:net";
-import { close, freePorts, listen } from "./ports.js";
+import { codeOf, type Relay, relay } from "./relay.js";
 
 /** Somebody between a program and its TPM who gives out a key of their own as one of the TPM's. */
-export interface Interposer {
-  /** The TCTI string that leads through it. */
-  tcti: string;
+export interface Interposer extends Relay {
   /** The salts of the sessions that were started through it, which the TPM alone should know. */
   salts: Buffer[];
-  /** The command codes that passed. */
-  commands: number[];
   stop(): Promise<void>;
 }
 
@@ -29,10 +24,15 @@ export interface Forgery {
 
 /** TPM_CC (TCG TPM 2.0 Part 2, 6.5.2). */
 export const commands = {
+  evictControl: 0x120,
   createPrimary: 0x131,
+  sequenceComplete: 0x13e,
   create: 0x153,
   hmac: 0x155,
   load: 0x157,
+  hmacStart: 0x15b,
+  sequenceUpdate: 0x15c,
+  flushContext: 0x165,
   readPublic: 0x173,
   startAuthSession: 0x176,
   getCapability: 0x17a,
@@ -59,12 +59,9 @@ export async function interpose(
     : generateKeyPairSync("ec", { namedCurve: "P-256" });
   const forged = replaced(genuine, material(publicKey), material(own.publicKey));
   const salts: Buffer[] = [];
-  const passed: number[] = [];
   let forgeries = 0;
   const toTpm = (command: Buffer): Buffer => {
-    const code = command.readUInt32BE(6);
-    passed.push(code);
-    const isSalted = code === commands.startAuthSession && command.readUInt32BE(10) !== nullHandle;
+    const isSalted = codeOf(command) === commands.startAuthSession && command.readUInt32BE(10) !== nullHandle;
     if (!isSalted || !isRsa) return command;
     const start = 20 + command.readUInt16BE(18); // after tpmKey, bind and nonceCaller
     const encrypted = command.subarray(start + 2, start + 2 + command.readUInt16BE(start));
@@ -83,49 +80,9 @@ export async function interpose(
     const altered = replaced(answer, genuine, forged);
     return keepName ? altered : replaced(altered, digest(genuine), digest(forged));
   };
-  const target = Number(/port=(\d+)/.exec(tcti)?.[1]);
-  const port = await freePorts(2);
-  const servers = await Promise.all([
-    listen(
-      createServer((near) => relay(near, connect(target, "127.0.0.1"), toTpm, toProgram)),
-      port,
-    ),
-    listen(
-      createServer((near) => relay(near, connect(target + 1, "127.0.0.1"))),
-      port + 1,
-    ),
-  ]);
-  return {
-    tcti: `swtpm:host=127.0.0.1,port=${port}`,
-    salts,
-    commands: passed,
-    async stop() {
-      await Promise.all(servers.map(close));
-    },
-  };
-}
-
-type Alter = (message: Buffer) => Buffer;
-
-/** Passes on what two ends say to each other, whole TPM messages where they are to be altered. */
-function relay(near: Socket, far: Socket, toFar?: Alter, toNear?: Alter): void {
-  const pass = (from: Socket, to: Socket, alter?: Alter): void => {
-    let kept = Buffer.alloc(0);
-    from.on("data", (bytes: Buffer) => {
-      if (!alter) return to.write(bytes);
-      kept = Buffer.concat([kept, bytes]);
-      while (kept.length >= 6 && kept.length >= kept.readUInt32BE(2)) {
-        const size = kept.readUInt32BE(2);
-        to.write(alter(kept.subarray(0, size)));
-        kept = kept.subarray(size);
-      }
-    });
-    from.once("end", () => to.end());
-    from.once("error", () => to.destroy());
-    from.once("close", () => to.destroy());
-  };
-  pass(near, far, toFar);
-  pass(far, near, toNear);
+  const wire = await relay(tcti);
+  wire.answer(async (command, ask) => toProgram(await ask(toTpm(command))));
+  return { ...wire, salts };
 }
 
 /** What makes one key another: an RSA key's modulus, or an ECC key's x and y as they lie in a public area. */

@@ -56,7 +56,9 @@ export function tpmSuite(state?: string): TpmSuite {
     },
     file: (name) => path.join(folder, name),
     tool: (program, ...args) =>
-      execFileSync(program, ["-T", suite.tcti, ...args], { cwd: folder, encoding: "utf8", stdio: "pipe" }),
+      execFileSync(program, ["-T", suite.tcti, ...args], {
+        ...{ cwd: folder, encoding: "utf8", stdio: "pipe", timeout: 30_000 },
+      }),
     toolAndFlush(program, ...args) {
       suite.tool(program, ...args);
       suite.tool("tpm2_flushcontext", "-t");
