@@ -49,8 +49,66 @@ export interface NativeTpm {
   timeout: number;
 }
 
+/** PCRs of a bank. */
+export interface NativePcrs {
+  /** The option's path, for errors; so in every step. */
+  at: string;
+  /** TPM_ALG_ID. */
+  bank: number;
+  /** A bit for each PCR, the lowest first. */
+  selected: Uint8Array;
+  /** SHA-256 over the values; empty for those of the moment. */
+  digest: Uint8Array;
+}
+
+/** One policy command (TCG TPM 2.0 Part 3, 23), or what keeps a path from being taken. */
+export type NativePolicyStep =
+  | ({ kind: "pcr" } & NativePcrs)
+  | { kind: "authValue"; mayBeSent: boolean }
+  | { kind: "secret"; at: string; handle: number; password: Uint8Array; policyRef: Uint8Array }
+  | {
+      kind: "authorize";
+      at: string;
+      /** Marshalled TPM2B_PUBLIC of the key that signed. */
+      publicArea: Uint8Array;
+      /** The policy digest that was signed, with `policyRef`; the hash of both is `signedDigest`. */
+      approved: Uint8Array;
+      policyRef: Uint8Array;
+      signedDigest: Uint8Array;
+      /** Marshalled TPMT_SIGNATURE. */
+      signature: Uint8Array;
+    }
+  | { kind: "commandCode"; at: string; code: number }
+  | { kind: "or"; at: string; digests: Uint8Array[] }
+  | { kind: "never"; why: string };
+
+/** A policy by the ways in which it can be satisfied. */
+export interface NativeTpmPolicy {
+  /** At least one; tried in this order. */
+  paths: { name: string; steps: NativePolicyStep[] }[];
+  /** 32 bytes, or empty where only the TPM knows it. */
+  digest: Uint8Array;
+  /** Whether the key's password was given, be it empty. */
+  hasPassword: boolean;
+}
+
+/** What the digest of a policy needs, and only the TPM knows. */
+export interface NativeTpmQuery extends NativeTpm {
+  pcrs: NativePcrs[];
+  objects: { handle: number }[];
+}
+
+/** In the order of the query. */
+export interface NativeTpmValues {
+  /** Values by ascending index, one after another; without those of a bank that the TPM does not have. */
+  pcrs: Uint8Array[];
+  /** Empty where there is no such object. */
+  names: Uint8Array[];
+}
+
 export type NativeTpmOpen = NativeTpm &
   NativeTpmSalt & {
+    policy?: NativeTpmPolicy;
     password: Uint8Array;
     passwordInClear: boolean;
     encrypt: boolean;
@@ -94,6 +152,8 @@ export interface NativeTpmSecret {
   key: Uint8Array;
   /** By default of a key without password. */
   noDA?: boolean;
+  /** That alone authorises the key's use; its digest must be known. */
+  policy?: NativeTpmPolicy;
 }
 
 /** A wrapped key is not verified where `probeMessage` is empty. */
@@ -119,7 +179,8 @@ export interface NativeTpmListed {
   name: Uint8Array;
   /** TPMA_OBJECT. */
   attributes: number;
-  hasPolicy: boolean;
+  /** The policy's digest; empty for none. */
+  policy: Uint8Array;
   isUsable: boolean;
 }
 
@@ -192,6 +253,7 @@ export interface NativeConnection {
   importTpm(id: number, options: NativeTpmImport): Promise<NativeTpmImported>;
   listTpm(id: number, options: NativeTpm): Promise<NativeTpmListed[]>;
   removeTpm(id: number, options: NativeTpmRemove): Promise<void>;
+  readTpm(id: number, options: NativeTpmQuery): Promise<NativeTpmValues>;
   openPkcs11(id: number, options: NativePkcs11Open): Promise<void>;
   importPkcs11(id: number, options: NativePkcs11Import): Promise<{ extractable: boolean }>;
   /** HMAC-SHA256 by the opened key: 32 bytes. */

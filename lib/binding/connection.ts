@@ -11,7 +11,9 @@ import {
   type NativeTpmImported,
   type NativeTpmListed,
   type NativeTpmOpen,
+  type NativeTpmQuery,
   type NativeTpmRemove,
+  type NativeTpmValues,
 } from "./addon.js";
 import { toAwsHmacError } from "./native-error.js";
 
@@ -41,6 +43,10 @@ export class Connection {
 
   removeTpm(options: NativeTpmRemove, call: CallOptions): Promise<void> {
     return this.#call(call, (id) => this.#native.removeTpm(id, options));
+  }
+
+  readTpm(options: NativeTpmQuery, call: CallOptions): Promise<NativeTpmValues> {
+    return this.#call(call, (id) => this.#native.readTpm(id, options));
   }
 
   openPkcs11(options: NativePkcs11Open, call: CallOptions): Promise<void> {

@@ -93,6 +93,7 @@ export const errorCodes = [
   "ERR_TPM_AUTH",
   "ERR_TPM_LOCKOUT",
   "ERR_TPM_POLICY",
+  "ERR_POLICY_UNSATISFIED",
   "ERR_TPM_PARENT",
   "ERR_TPM_SALT_KEY",
   "ERR_TPM_CONTEXT",

@@ -4,6 +4,10 @@ import { wipe } from "../core/wipe.js";
 import { openDevice } from "./open-device.js";
 import { passwordBytes, type TpmDevice, tctiOf, tpmBounds } from "./tpm/options.js";
 import { parentPasswords } from "./tpm/parent.js";
+import { checkPolicy } from "./tpm/policy/check.js";
+import { type NativePolicy, nativePolicy, requireSatisfiable } from "./tpm/policy/native.js";
+import type { TpmPolicy } from "./tpm/policy/policy.js";
+import { hasBranches, resolvePolicy } from "./tpm/policy/resolve.js";
 import { saltKeyOf, type TpmSaltOptions } from "./tpm/salt-key.js";
 import { locateTpmKey, type TpmKeySource } from "./tpm/source.js";
 
@@ -19,6 +23,11 @@ export interface TpmAuth {
 export interface TpmKeyOptions extends TpmDevice, TpmKeySource, TpmSaltOptions {
   /** Needed for a key that has a password. */
   auth?: TpmAuth | undefined;
+  /**
+   * The policy that the key was made with, which is satisfied directly before each use. Needed for a key that its password alone does
+   * not open (without userWithAuth).
+   */
+  policy?: TpmPolicy | undefined;
   /**
    * `session` (default): messages and MACs cross the bus encrypted (AES-128-CFB, in a salted session). `none`: in
    * clear, which is several times faster; whoever reads the bus then learns each day's SigV4 key.
@@ -38,7 +47,8 @@ export interface TpmKeyOptions extends TpmDevice, TpmKeySource, TpmSaltOptions {
  *
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PEM_INVALID`, `ERR_TPM_FILE_INVALID`, `ERR_TIMEOUT`,
  *   `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`; `ERR_KEY_NOT_FOUND` (also of a file that cannot be read), `ERR_KEY_UNSUITABLE`, `ERR_TPM_POLICY` of a key
- *   that wants a policy
+ *   that wants a policy, or another one than `policy`; `ERR_POLICY_UNSATISFIED` of a policy that using the key never satisfies. At a
+ *   MAC it is a TpmError that names each branch and why it cannot be satisfied now
  * @throws TpmError `ERR_TPM_DEVICE_NOT_FOUND`, `ERR_TPM_DEVICE_PERMISSION`, `ERR_TPM_DEVICE_BUSY`,
  *   `ERR_TPM_NOT_A_DEVICE`, `ERR_TPM_TCTI`, `ERR_TPM_CONNECTION`, `ERR_TPM_PARENT` of a PEM or blobs of another TPM
  *   or parent, `ERR_TPM_CONTEXT` of a context file from before a reset, `ERR_TPM_SALT_KEY` of a salt key that is not the one given,
@@ -51,9 +61,11 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
   const tcti = tctiOf(options);
   const encrypt = oneOf("encryption", options.encryption ?? "session", ["session", "none"]) === "session";
   const mode = oneOf("auth.mode", options.auth?.mode ?? "hmac", ["hmac", "plain"]);
+  const steps = options.policy === undefined ? undefined : checkPolicy(options.policy);
   const password = passwordBytes(options.auth);
   let above: ReturnType<typeof parentPasswords> | undefined;
   let saltKey: ReturnType<typeof saltKeyOf>;
+  let policy: NativePolicy | undefined;
   try {
     above = parentPasswords(options.parentAuth);
     saltKey = saltKeyOf(options.saltKey);
@@ -69,10 +81,22 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
       encrypt,
       ...(saltKey && { saltKey }),
     };
-    return await openDevice("tpm", bounds, (connection) =>
-      connection.openTpm(native, { timeout: bounds.call }),
-    );
+    return await openDevice("tpm", bounds, async (connection) => {
+      if (steps) {
+        // The TPM takes the values of the moment by itself, but for the digests of branches.
+        const known = hasBranches(steps)
+          ? await resolvePolicy(steps, connection, { tcti, timeout: bounds.command }, bounds.call)
+          : steps;
+        policy = nativePolicy([{ at: "policy", steps: known }], options.auth !== undefined);
+        requireSatisfiable(policy.policy);
+      }
+      return connection.openTpm(
+        { ...native, ...(policy && { policy: policy.policy }) },
+        { timeout: bounds.call },
+      );
+    });
   } finally {
+    policy?.wipe();
     wipe(password, above?.password, above?.hierarchyPassword, saltKey?.hierarchyPassword);
   }
 }

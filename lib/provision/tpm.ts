@@ -5,6 +5,10 @@ import { wipe } from "../core/wipe.js";
 import { formatTpmReference } from "../keys/reference.js";
 import { passwordBytes, type TpmDevice, tctiOf, tpmBounds } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";
+import { checkPolicy } from "../keys/tpm/policy/check.js";
+import { type NativePolicy, nativePolicy } from "../keys/tpm/policy/native.js";
+import type { TpmPolicy } from "../keys/tpm/policy/policy.js";
+import { resolvePolicy } from "../keys/tpm/policy/resolve.js";
 import { saltKeyOf, type TpmSaltOptions } from "../keys/tpm/salt-key.js";
 import type { TpmAuth } from "../keys/tpm.js";
 import { makeProbe } from "./probe.js";
@@ -30,6 +34,11 @@ export interface TpmImportBase extends TpmDevice, TpmPlaceAuth, TpmSaltOptions {
    * nothing to guess. With a password, `true` lets everybody who reaches the TPM guess as often as they like.
    */
   noDA?: boolean | undefined;
+  /**
+   * The policy that alone opens the new key: its password does so only where the policy says. PCRs without `digest` are bound to
+   * the values that they have now.
+   */
+  policy?: TpmPolicy | undefined;
 }
 
 /** Makes the new key persistent in the TPM. */
@@ -41,7 +50,7 @@ export interface TpmImportToPem extends TpmImportBase, TpmToPem {}
 /**
  * Puts an AWS secret access key into a TPM as an HMAC key for SigV4: `"AWS4" + secretAccessKey`, a keyedHash object
  * with scheme HMAC and SHA-256 that never leaves the TPM (fixedTPM, fixedParent). Secret and passwords cross the bus encrypted, in a salted session. The new key
- * must give the right MAC before it is kept; a key that does not, or whose handle is taken, leaves nothing behind.
+ * must give the right MAC before it is kept, or, where its policy cannot be satisfied now, another key made of the same secret in its place; a key that does not, or whose handle is taken, leaves nothing behind.
  * Of a key over 64 bytes its SHA-256 is stored, which has the same MACs (RFC 2104). After `ERR_TIMEOUT` a slow TPM may
  * still have made the key persistent.
  *
@@ -68,11 +77,13 @@ export async function importTpmKey(
   const place = destination(options, parent);
   const { noDA } = options;
   if (noDA !== undefined && typeof noDA !== "boolean") throw invalid("noDA must be true or false");
+  const steps = options.policy === undefined ? undefined : checkPolicy(options.policy);
   const key = aws4Key(secretAccessKey);
   let password: Buffer | undefined;
   let above: ReturnType<typeof placePasswords> | undefined;
   let saltKey: ReturnType<typeof saltKeyOf>;
   let stored: Buffer | undefined;
+  let policy: NativePolicy | undefined;
   try {
     password = passwordBytes(options.auth);
     above = placePasswords(options, parent.parent);
@@ -92,12 +103,21 @@ export async function importTpmKey(
       ...(noDA === undefined ? {} : { noDA }),
       ...(saltKey && { saltKey }),
     };
-    const { handle, ...blobs } = await withConnection(bounds.close, (connection) =>
-      connection.importTpm(native, { timeout: bounds.call }),
-    );
+    const { handle, ...blobs } = await withConnection(bounds.close, async (connection) => {
+      if (steps) {
+        const device = { tcti, timeout: bounds.command };
+        const known = await resolvePolicy(steps, connection, device, bounds.call);
+        policy = nativePolicy([{ at: "policy", steps: known }], options.auth !== undefined);
+      }
+      return connection.importTpm(
+        { ...native, ...(policy && { policy: policy.policy }) },
+        { timeout: bounds.call },
+      );
+    });
     if (handle !== undefined) return { handle, reference: formatTpmReference(handle, options.tcti) };
     return importedPem({ ...blobs, ...parent }, password.length === 0);
   } finally {
+    policy?.wipe();
     wipe(key, stored, password, saltKey?.hierarchyPassword);
     above?.wipe();
   }

@@ -23,6 +23,7 @@ Napi::Function Connection::Define(Napi::Env env) {
       {InstanceMethod<&Connection::Submit<OpenTpm>>("openTpm"),
        InstanceMethod<&Connection::Submit<ImportTpm>>("importTpm"),
        InstanceMethod<&Connection::Submit<ListTpm>>("listTpm"),
+       InstanceMethod<&Connection::Submit<ReadTpm>>("readTpm"),
        InstanceMethod<&Connection::Submit<RemoveTpm>>("removeTpm"),
        InstanceMethod<&Connection::Submit<OpenPkcs11>>("openPkcs11"),
        InstanceMethod<&Connection::Submit<ImportPkcs11>>("importPkcs11"),

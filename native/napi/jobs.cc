@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "napi/pkcs11_token.h"
+#include "napi/tpm_policy.h"
 #include "pkcs11/pkcs11.h"
 #include "tpm/housekeeping.h"
+#include "tpm/policy_values.h"
 #include "tpm/tpm.h"
 
 namespace aws_hmac::napi {
@@ -79,7 +81,7 @@ class ListTpmCall : public Call {
     result.Set("handle", Napi::Number::New(env, key.handle));
     result.Set("name", ToBuffer(env, key.name));
     result.Set("attributes", Napi::Number::New(env, key.attributes));
-    result.Set("hasPolicy", Napi::Boolean::New(env, key.has_policy));
+    result.Set("policy", ToBuffer(env, key.policy));
     result.Set("isUsable", Napi::Boolean::New(env, key.is_usable));
     return result;
   }
@@ -87,6 +89,29 @@ class ListTpmCall : public Call {
   std::string tcti_;
   std::chrono::milliseconds timeout_;
   std::vector<tpm::ListedKey> keys_;
+};
+
+class ReadTpmCall : public Call {
+ public:
+  ReadTpmCall(uint64_t id, tpm::PolicyQuery query) : Call(id), query_(std::move(query)) {}
+
+  void Run(std::unique_ptr<HmacDevice>& /*device*/) override { values_ = tpm::ReadPolicyValues(query_); }
+  Napi::Value Answer(Napi::Env env) override {
+    auto result = Napi::Object::New(env);
+    result.Set("pcrs", ToBuffers(env, values_.pcrs));
+    result.Set("names", ToBuffers(env, values_.names));
+    return result;
+  }
+
+ private:
+  static Napi::Array ToBuffers(Napi::Env env, const std::vector<Bytes>& list) {
+    auto array = Napi::Array::New(env, list.size());
+    for (uint32_t i = 0; i < list.size(); i++) array.Set(i, ToBuffer(env, list[i]));
+    return array;
+  }
+
+  tpm::PolicyQuery query_;
+  tpm::PolicyValues values_;
 };
 
 class RemoveTpmCall : public Call {
@@ -164,6 +189,7 @@ std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options) {
   tpm::OpenOptions open;
   open.tcti = options.String("tcti");
   open.timeout = TimeoutOf(options);
+  open.policy = PolicyOf(options);
   open.protection = {.password = options.Secret("password"),
                      .password_in_clear = options.Boolean("passwordInClear"),
                      .encrypt = options.Boolean("encrypt"),
@@ -189,6 +215,7 @@ std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
                             .parent = ParentOf(options)};
   import.salt_key = SaltKeyOf(options);
   import.timeout = TimeoutOf(options);
+  import.policy = PolicyOf(options);
   if (options.Has("noDA")) import.no_da = options.Boolean("noDA");
   if (options.Has("handle")) import.handle = options.Uint32("handle");
   const auto describe = [](Napi::Env env, const tpm::Imported& imported) -> Napi::Value {
@@ -204,6 +231,14 @@ std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
 
 std::unique_ptr<Call> ListTpm(uint64_t id, const Options& options) {
   return std::make_unique<ListTpmCall>(id, options.String("tcti"), TimeoutOf(options));
+}
+
+std::unique_ptr<Call> ReadTpm(uint64_t id, const Options& options) {
+  tpm::PolicyQuery query{
+      .tcti = options.String("tcti"), .timeout = TimeoutOf(options), .pcrs = {}, .objects = {}};
+  for (const Options& pcrs : options.List("pcrs")) query.pcrs.push_back(PcrsOf(pcrs));
+  for (const Options& object : options.List("objects")) query.objects.push_back(object.Uint32("handle"));
+  return std::make_unique<ReadTpmCall>(id, std::move(query));
 }
 
 std::unique_ptr<Call> RemoveTpm(uint64_t id, const Options& options) {

@@ -74,6 +74,29 @@ SecretBytes Options::Secret(const char* name) const { return SecretBytes(View(na
 
 Options Options::Nested(const char* name) const { return Options(Get(name)); }
 
+Napi::Array Options::ArrayOf(const char* name) const {
+  const auto value = Get(name);
+  if (!value.IsArray()) Refuse(name, "an array");
+  return value.As<Napi::Array>();
+}
+
+std::vector<Options> Options::List(const char* name) const {
+  const auto array = ArrayOf(name);
+  std::vector<Options> list;
+  for (uint32_t i = 0; i < array.Length(); i++) list.emplace_back(array.Get(i));
+  return list;
+}
+
+std::vector<Bytes> Options::ByteArrays(const char* name) const {
+  const auto array = ArrayOf(name);
+  std::vector<Bytes> list;
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const auto view = BytesOf(array.Get(i), name);
+    list.emplace_back(view.begin(), view.end());
+  }
+  return list;
+}
+
 std::optional<std::string> Options::OptionalString(const char* name) const {
   return Has(name) ? std::optional(String(name)) : std::nullopt;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/bytes.h"
 #include "core/secret_bytes.h"
@@ -24,6 +25,8 @@ class Options {
   Bytes ByteArray(const char* name) const;
   SecretBytes Secret(const char* name) const;
   Options Nested(const char* name) const;
+  std::vector<Options> List(const char* name) const;
+  std::vector<Bytes> ByteArrays(const char* name) const;
 
   std::optional<std::string> OptionalString(const char* name) const;
   std::optional<Bytes> OptionalByteArray(const char* name) const;
@@ -36,6 +39,7 @@ class Options {
  private:
   std::span<const uint8_t> View(const char* name) const;
   Napi::Value Get(const char* name) const;
+  Napi::Array ArrayOf(const char* name) const;
   Napi::Object object_;
 };
 

@@ -1,5 +1,7 @@
 #include "tpm/authorization.h"
 
+#include <algorithm>
+
 #include "tpm/command.h"
 
 namespace aws_hmac::tpm {
@@ -28,19 +30,40 @@ bool InClear(const Protection& protection) {
   return protection.password_in_clear || (protection.password.empty() && !protection.encrypt);
 }
 
+bool ProvesSecrets(const Policy& policy) {
+  return std::ranges::any_of(policy.paths, [](const PolicyPath& path) {
+    return std::ranges::any_of(
+        path.steps, [](const PolicyStep& step) { return std::holds_alternative<PolicySecret>(step); });
+  });
+}
+
 }  // namespace
 
 SessionHandle StartHmacSession(ESYS_CONTEXT& esys, ESYS_TR salt_key, bool encrypt) {
   return StartSession(esys, TPM2_SE_HMAC, salt_key, encrypt);
 }
 
-SessionHandle StartPolicySession(ESYS_CONTEXT& esys) {
-  return StartSession(esys, TPM2_SE_POLICY, ESYS_TR_NONE, false);
+SessionHandle StartPolicySession(ESYS_CONTEXT& esys, ESYS_TR salt_key) {
+  return StartSession(esys, TPM2_SE_POLICY, salt_key, false);
 }
 
-Authorization::Authorization(ESYS_CONTEXT& esys, const Protection& protection, ESYS_TR salt_key)
-    : in_clear_(InClear(protection)) {
-  if (protection.encrypt || !in_clear_) session_ = StartHmacSession(esys, salt_key, protection.encrypt);
+Authorization::Authorization(ESYS_CONTEXT& esys, const Protection& protection, ESYS_TR salt_key,
+                             const Policy* policy)
+    : in_clear_(InClear(protection)), encrypt_(protection.encrypt) {
+  if (encrypt_ || !in_clear_ || (policy != nullptr && ProvesSecrets(*policy))) {
+    session_ = StartHmacSession(esys, salt_key, encrypt_);
+  }
+  if (policy == nullptr) return;
+  // A password that is sent needs no salt to hide its proof.
+  policy_.emplace(esys, *policy, protection.password.span(), protection.password_in_clear, session_.get(),
+                  protection.password_in_clear ? ESYS_TR_NONE : salt_key);
+}
+
+TSS2_RC Authorization::UseKey(ESYS_TR key, TPM2_CC command, const Use& use) {
+  if (!policy_) return Answer([&] { return use(first(), second()); });
+  const ESYS_TR encrypts = encrypt_ ? session_.get() : ESYS_TR_NONE;
+  return policy_->Authorise(key, command,
+                            [&](ESYS_TR policy) { return Answer([&] { return use(policy, encrypts); }); });
 }
 
 }  // namespace aws_hmac::tpm

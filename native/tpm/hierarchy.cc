@@ -14,6 +14,8 @@ ESYS_TR HierarchyOf(TPM2_HANDLE handle) {
       return ESYS_TR_RH_ENDORSEMENT;
     case TPM2_RH_PLATFORM:
       return ESYS_TR_RH_PLATFORM;
+    case TPM2_RH_LOCKOUT:
+      return ESYS_TR_RH_LOCKOUT;
     case TPM2_RH_NULL:
       return ESYS_TR_RH_NULL;
     default:

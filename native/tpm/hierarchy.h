@@ -11,8 +11,8 @@ namespace aws_hmac::tpm {
 /// A hierarchy whose password ESYS knows for as long as this lives.
 class OpenHierarchy {
  public:
-  /// `handle` is a permanent one, TPM_RH_OWNER, …_ENDORSEMENT, …_PLATFORM or …_NULL. Throws Failure,
-  /// ERR_TPM_PARENT for any other.
+  /// `handle` is a permanent one, TPM_RH_OWNER, …_ENDORSEMENT, …_PLATFORM, …_LOCKOUT or …_NULL. Throws
+  /// Failure, ERR_TPM_PARENT for any other.
   OpenHierarchy(ESYS_CONTEXT& esys, uint32_t handle, const SecretBytes& password);
   OpenHierarchy(const OpenHierarchy&) = delete;
   OpenHierarchy& operator=(const OpenHierarchy&) = delete;

@@ -17,7 +17,8 @@ namespace {
 /// The key and its session; nothing else of ours is in the TPM.
 class OpenedKey {
  public:
-  OpenedKey(ESYS_CONTEXT& esys, const OpenOptions& options) : esys_(esys), commands_(esys) {
+  OpenedKey(ESYS_CONTEXT& esys, const OpenOptions& options)
+      : esys_(esys), commands_(esys), policy_(options.policy ? &*options.policy : nullptr) {
     std::visit([&](const auto& key) { Open(key, options.protection); }, options.key);
     UsePassword(esys, key_.get(), options.protection.password.span());
   }
@@ -40,21 +41,26 @@ class OpenedKey {
   void Open(const LoadedKey& key, const Protection& protection) {
     const TPM2B_PUBLIC public_area = UnmarshalPublic(key.public_area);
     const TPM2B_PRIVATE private_area = UnmarshalPrivate(key.private_area);
-    RequireHmacKey(public_area.publicArea);
+    RequireUsable(public_area.publicArea);
     // The user's salt key comes first: no password is proved before that is compared.
-    if (protection.salt_key) authorization_.emplace(esys(), protection, Salt(protection).get());
+    if (protection.salt_key) authorization_.emplace(esys(), protection, Salt(protection).get(), policy_);
     const LoadedParent parent(esys(), key.parent, protection,
                               authorization_ ? authorization_->session() : ESYS_TR_NONE);
     key_ = parent.Load(private_area, public_area);
     if (!authorization_) {
-      authorization_.emplace(esys(), protection, protection.encrypt ? parent.get() : ESYS_TR_NONE);
+      authorization_.emplace(esys(), protection, protection.encrypt ? parent.get() : ESYS_TR_NONE, policy_);
     }
   }
 
   void Use(Object key, const Protection& protection) {
     key_ = std::move(key);
-    RequireHmacKey(ReadPublic(esys(), key_.get())->publicArea);
-    authorization_.emplace(esys(), protection, Salt(protection).get());
+    RequireUsable(ReadPublic(esys(), key_.get())->publicArea);
+    authorization_.emplace(esys(), protection, Salt(protection).get(), policy_);
+  }
+
+  void RequireUsable(const TPMT_PUBLIC& key) const {
+    RequireHmacKey(key);
+    RequirePolicy(key, policy_);
   }
 
   Object Salt(const Protection& protection) const {
@@ -63,6 +69,7 @@ class OpenedKey {
 
   ESYS_CONTEXT& esys_;
   MacCommands commands_;
+  const Policy* policy_;
   Object key_;
   std::optional<Authorization> authorization_;
 };

@@ -22,7 +22,7 @@ bool IsHmacKey(const TPMT_PUBLIC& key) {
 bool IsUsable(const TPMT_PUBLIC& key) {
   try {
     RequireHmacKey(key);
-    return true;
+    return HasUse(key);
   } catch (const Failure&) {
     return false;
   }
@@ -58,10 +58,11 @@ std::vector<ListedKey> ListKeys(const std::string& tcti, std::chrono::millisecon
     const std::optional<Area> area = ReadIfThere(connection.esys(), handle);
     if (!area || !IsHmacKey(area->key())) continue;
     const TPM2B_NAME& name = *area->name;
+    const TPM2B_DIGEST& policy = area->key().authPolicy;
     keys.push_back({.handle = handle,
                     .name = Bytes(name.name, name.name + name.size),
                     .attributes = area->key().objectAttributes,
-                    .has_policy = area->key().authPolicy.size > 0,
+                    .policy = Bytes(policy.buffer, policy.buffer + policy.size),
                     .is_usable = IsUsable(area->key())});
   }
   return keys;

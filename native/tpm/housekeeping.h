@@ -15,8 +15,8 @@ struct ListedKey {
   uint32_t handle;
   Bytes name;           // name algorithm and digest of the public area (Part 1, 16)
   uint32_t attributes;  // TPMA_OBJECT
-  bool has_policy;
-  bool is_usable;  // OpenKey takes it
+  Bytes policy;         // its digest; empty for none
+  bool is_usable;       // OpenKey takes it, with its policy where userWithAuth is not set
 };
 
 /// The persistent keys that can make HMACs, by handle. Throws Failure.

@@ -40,6 +40,7 @@ constexpr size_t kMaxKey = 64;  // SHA-256's block: the TPM refuses a longer HMA
 struct Making {
   const LoadedParent& parent;
   const ImportOptions& options;
+  const Policy* policy;  // of a created key; a wrapped one has its own
 
   Blobs operator()(const SecretBytes& key) const;
   Blobs operator()(const WrappedKey& key) const;
@@ -52,7 +53,8 @@ Blobs Making::operator()(const SecretBytes& key) const {
   sensitive.data.size = static_cast<UINT16>(key.size());
   std::ranges::copy(key.span(), sensitive.data.buffer);
   // Without a password there is nothing to guess; with one, guesses count unless the user says otherwise.
-  return parent.Create(secret.value, HmacKeyTemplate(options.no_da.value_or(sensitive.userAuth.size == 0)));
+  const bool no_da = options.no_da.value_or(sensitive.userAuth.size == 0);
+  return parent.Create(secret.value, HmacKeyTemplate(no_da, policy == nullptr ? Bytes() : policy->digest));
 }
 
 Blobs Making::operator()(const WrappedKey& key) const {
@@ -66,10 +68,10 @@ void CheckKey(const ImportOptions& options) {
     if (!key->empty() && key->size() <= kMaxKey) return;
     throw Failure(Api::kNone, "ERR_INVALID_ARGUMENT", "an HMAC key in a TPM has 1..64 bytes");
   }
-  RequireHmacSha256(UnmarshalPublic(std::get<WrappedKey>(options.key).public_area).publicArea);
+  RequireHmacKey(UnmarshalPublic(std::get<WrappedKey>(options.key).public_area).publicArea);
 }
 
-void Verify(ESYS_CONTEXT& esys, ESYS_TR key, const Authorization& authorization, const Probe& probe) {
+void Verify(ESYS_CONTEXT& esys, ESYS_TR key, Authorization& authorization, const Probe& probe) {
   if (probe.message.empty()) return;
   const Mac mac = MacCommands(esys).Compute(key, authorization, probe.message);
   if (!std::ranges::equal(mac.bytes, probe.mac)) {
@@ -78,6 +80,62 @@ void Verify(ESYS_CONTEXT& esys, ESYS_TR key, const Authorization& authorization,
         .At("TPM2_HMAC", 0, "");
   }
 }
+
+/// A new key's way into the TPM. One session proves the passwords and encrypts what crosses the bus.
+class Importer {
+ public:
+  Importer(ESYS_CONTEXT& esys, const ImportOptions& options)
+      : esys_(esys), options_(options), protection_{SecretBytes(options.password.span())} {
+    const Object salt = FindSalt(esys, options.salt_key);  // before any password is needed
+    authorization_.emplace(esys, protection_, salt.get(), policy());
+  }
+
+  Imported Import(const Probe& probe) {
+    const auto [made, key] = Make(policy());
+    try {
+      Verify(esys_, key.get(), *authorization_, probe);
+    } catch (const Failure& failure) {
+      if (!IsUnsatisfied(failure) || std::holds_alternative<WrappedKey>(options_.key)) throw;
+      VerifyTwin(probe);
+    }
+    Imported imported{Marshal(made.public_area), Marshal(*made.private_area), std::nullopt};
+    if (options_.handle) {
+      imported.handle =
+          Owner(esys_, options_.owner, authorization_->session()).MakePersistent(key, *options_.handle);
+    }
+    return imported;
+  }
+
+ private:
+  struct Made {
+    Blobs blobs;
+    Object key;
+  };
+
+  const Policy* policy() const { return options_.policy ? &*options_.policy : nullptr; }
+
+  Made Make(const Policy* policy) {
+    const bool in_clear = options_.owner.password_in_clear && options_.parent.handle == TPM2_RH_OWNER;
+    const LoadedParent parent(esys_, options_.parent, authorization_->session(), in_clear);
+    Blobs made = std::visit(Making{parent, options_, policy}, options_.key);
+    Object key = parent.Load(*made.private_area, made.public_area);
+    UsePassword(esys_, key.get(), options_.password.span());
+    return {std::move(made), std::move(key)};
+  }
+
+  // The policy cannot be satisfied now: a key of the same secret that its password opens, and that nobody
+  // keeps, shows that the TPM got the secret right.
+  void VerifyTwin(const Probe& probe) {
+    authorization_->ForgetPolicy();
+    const Made twin = Make(nullptr);
+    Verify(esys_, twin.key.get(), *authorization_, probe);
+  }
+
+  ESYS_CONTEXT& esys_;
+  const ImportOptions& options_;
+  const Protection protection_;
+  std::optional<Authorization> authorization_;
+};
 
 }  // namespace
 
@@ -88,21 +146,7 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
   const EsysCopyOfSecret wiped_last(esys);
   if (options.handle) RequireFree(esys, *options.handle);
 
-  // Salted before any password is needed; the session proves those and encrypts what crosses the bus.
-  const Authorization authorization(esys, Protection{}, FindSalt(esys, options.salt_key).get());
-  const bool in_clear = options.owner.password_in_clear && options.parent.handle == TPM2_RH_OWNER;
-  std::optional<LoadedParent> parent(std::in_place, esys, options.parent, authorization.first(), in_clear);
-  const Blobs made = std::visit(Making{*parent, options}, options.key);
-  const Object key = parent->Load(*made.private_area, made.public_area);
-  parent.reset();
-
-  UsePassword(esys, key.get(), options.password.span());
-  Verify(esys, key.get(), authorization, probe);
-  Imported imported{Marshal(made.public_area), Marshal(*made.private_area), std::nullopt};
-  if (options.handle) {
-    imported.handle = Owner(esys, options.owner, authorization.first()).MakePersistent(key, *options.handle);
-  }
-  return imported;
+  return Importer(esys, options).Import(probe);
 }
 
 }  // namespace aws_hmac::tpm

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "core/secret_bytes.h"
@@ -14,10 +15,11 @@ class MacCommands {
   explicit MacCommands(ESYS_CONTEXT& esys);
 
   /// HMAC-SHA256 of a message of any length. Throws Failure.
-  Mac Compute(ESYS_TR key, const Authorization& authorization, std::span<const uint8_t> message);
+  Mac Compute(ESYS_TR key, Authorization& authorization, std::span<const uint8_t> message);
 
  private:
-  Mac Sequence(ESYS_TR key, const Authorization& authorization, std::span<const uint8_t> message);
+  std::optional<Mac> Single(ESYS_TR key, Authorization& authorization, std::span<const uint8_t> message);
+  Mac Sequence(ESYS_TR key, Authorization& authorization, std::span<const uint8_t> message);
 
   ESYS_CONTEXT& esys_;
   size_t chunk_;   // bytes that one command takes

@@ -13,7 +13,7 @@ namespace {
 bool IsPersistent(ESYS_CONTEXT& esys, ESYS_TR object) noexcept {
   TPM2_HANDLE handle = 0;
   return Esys_TR_GetTpmHandle(&esys, object, &handle) == TSS2_RC_SUCCESS &&
-         handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
+         (handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT || handle >> TPM2_HR_SHIFT == TPM2_HT_NV_INDEX);
 }
 
 // ESYS keeps the password that a session proved last beside the session's key, and frees it unwiped: let it

@@ -10,6 +10,7 @@
 #include "core/bytes.h"
 #include "core/hmac_device.h"
 #include "core/secret_bytes.h"
+#include "tpm/policy.h"
 
 /// TPM 2.0 through libtss2-esys. Synchronous; an object made here belongs to the thread that made it.
 namespace aws_hmac::tpm {
@@ -72,10 +73,12 @@ struct OpenOptions {
   std::string tcti;  // e.g. "device:/dev/tpmrm0", "swtpm:host=127.0.0.1,port=2321"
   std::variant<PersistentKey, LoadedKey, SavedKey> key;
   Protection protection;
+  std::optional<Policy> policy = {};  // that authorises the key's use; by default its password does
   std::chrono::milliseconds timeout = kDefaultTimeout;
 };
 
-/// Connects, loads or finds the key, checks that it is an HMAC-SHA256 signing key. Throws Failure.
+/// Connects, loads or finds the key, checks that it is an HMAC-SHA256 signing key and that the policy, if
+/// any, is the key's. Throws Failure.
 std::unique_ptr<HmacDevice> OpenKey(OpenOptions options);
 
 /// The password of the owner hierarchy, and whether it may cross the bus in clear.
@@ -100,7 +103,8 @@ struct ImportOptions {
   SecretBytes password;                       // of the new key; empty for none
   std::optional<uint32_t> handle;  // where to make it persistent; without it the blobs are the result
   OwnerAuth owner = {};
-  std::optional<bool> no_da = {};  // wrong passwords do not count; by default only where there is none
+  std::optional<bool> no_da = {};     // wrong passwords do not count; by default only where there is none
+  std::optional<Policy> policy = {};  // alone authorises the new key's use; its digest must be known
   std::chrono::milliseconds timeout = kDefaultTimeout;
   Parent parent = {kOwnerHierarchy};
   std::optional<SaltKey> salt_key = {};  // by default a primary of the NULL hierarchy
@@ -113,7 +117,8 @@ struct Imported {
 };
 
 /// TPM2_Create, or TPM2_Import of a wrapped key, under the parent in a salted, encrypted session; loads the
-/// new key and checks it against `probe`, unless that has no message; makes it persistent when a handle is
+/// new key and checks it against `probe`, unless that has no message, or a created key's twin where its
+/// policy cannot be satisfied now; makes it persistent when a handle is
 /// given (ERR_TPM_HANDLE_IN_USE if it is taken). Throws Failure.
 Imported ImportKey(ImportOptions options, const Probe& probe);
 

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import type { TpmPolicy } from "../../lib/keys/tpm/policy/policy.js";
 import { listTpmKeys, removeTpmKey } from "../../lib/provision/tpm/housekeeping.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { describeWith } from "../support/requirements.js";
@@ -71,17 +73,23 @@ describeWith(["swtpm", "tpm2-tools"], "TPM housekeeping", () => {
     expect(keys.map(({ handle, hasPolicy, usableForAws4 }) => [handle, hasPolicy, usableForAws4])).toEqual([
       [ours, false, true],
       [sha1, false, false],
-      [policyOnly, true, false],
+      [policyOnly, true, true],
       [policyToo, true, true],
       [restricted, false, false],
       [withPassword.handle, false, true],
+    ]);
+    const digest = readFileSync(suite.file("pcr.policy")).toString("hex");
+    expect(keys.map(({ policy }) => policy)).toEqual([
+      ...[undefined, undefined, digest, digest, undefined, undefined],
     ]);
     for (const key of keys) {
       const shown = suite.tool("tpm2_readpublic", "-c", hex(key.handle));
       expect(key.name).toBe(/name: (\w+)/.exec(shown)?.[1]);
       expect(key.attributes.join("|").toLowerCase()).toBe(/attributes:\s+value: (\S+)/.exec(shown)?.[1]);
-      const opened = suite.open({ handle: key.handle });
-      if (key.usableForAws4) await opened;
+      const policy: TpmPolicy | undefined =
+        key.handle === policyOnly ? [{ pcr: { indices: [23] } }] : undefined;
+      const opened = suite.open({ handle: key.handle, policy });
+      if (key.usableForAws4) await (await opened).close();
       else await expect(opened).rejects.toMatchObject({ code: /^ERR_(KEY_UNSUITABLE|TPM_POLICY)$/ });
     }
     expect(persistent()).toEqual([...keys.map((key) => key.handle), ...others].sort());

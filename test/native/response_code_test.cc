@@ -73,7 +73,7 @@ TEST(ResponseCode, CodesOfTheFailuresThatUsersMeet) {
   EXPECT_EQ(code(0x9a2), "ERR_TPM_AUTH");
   EXPECT_EQ(code(0x921), "ERR_TPM_LOCKOUT");
   EXPECT_EQ(code(0x12f), "ERR_TPM_POLICY");
-  EXPECT_EQ(code(0x99d), "ERR_TPM_POLICY");
+  EXPECT_EQ(code(0x99d), "ERR_POLICY_UNSATISFIED");
   EXPECT_EQ(code(0x18b), "ERR_KEY_NOT_FOUND");
   EXPECT_EQ(code(0x1df), "ERR_TPM_PARENT");
   EXPECT_EQ(code(0x14c), "ERR_TPM_HANDLE_IN_USE");

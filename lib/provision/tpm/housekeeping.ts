@@ -38,9 +38,14 @@ export interface ListedTpmKey {
   name: string;
   /** What is set, e.g. `fixedTPM`, `fixedParent`, `userWithAuth`, `sign`. */
   attributes: TpmAttribute[];
-  /** Whether the key has a policy, which may be needed to use it. */
+  /** Whether the key has a policy, which is needed to use it unless `userWithAuth` is among the attributes. */
   hasPolicy: boolean;
-  /** Whether `openTpmKey({ handle })` takes it: an unrestricted HMAC-SHA256 signing key that a password is enough for. */
+  /** The policy's digest (authPolicy), in hexadecimal, as `policyDigest` gives it; undefined where there is none. */
+  policy: string | undefined;
+  /**
+   * Whether `openTpmKey({ handle })` takes it: an unrestricted HMAC-SHA256 signing key that is used with a password, or with a
+   * policy of SHA-256 (option `policy`).
+   */
   usableForAws4: boolean;
 }
 
@@ -102,13 +107,14 @@ export async function removeTpmKey(options: TpmRemoveOptions): Promise<void> {
   }
 }
 
-function listed({ handle, name, attributes, hasPolicy, isUsable }: NativeTpmListed): ListedTpmKey {
+function listed({ handle, name, attributes, policy, isUsable }: NativeTpmListed): ListedTpmKey {
   const names = Object.keys(attributeBits) as TpmAttribute[];
   return {
     handle,
     name: Buffer.from(name).toString("hex"),
     attributes: names.filter((attribute) => (attributes >>> attributeBits[attribute]) & 1),
-    hasPolicy,
+    hasPolicy: policy.length > 0,
+    policy: policy.length > 0 ? Buffer.from(policy).toString("hex") : undefined,
     usableForAws4: isUsable,
   };
 }

@@ -60,11 +60,17 @@ export const policyCommands = {
   nvWritten: 0x18f,
 } as const;
 
-/** TPML_PCR_SELECTION of one bank, with three bytes of bits as PC clients have (TCG TPM 2.0 Part 2, 10.9.7). */
-export function pcrSelection({ bank, indices }: PcrStep): Buffer {
+/** TPML_PCR_SELECTION of one bank (TCG TPM 2.0 Part 2, 10.9.7). */
+export function pcrSelection(step: PcrStep): Buffer {
+  const bits = pcrBits(step);
+  return Buffer.concat([uint32(1), uint16(step.bank), uint8(bits.length), bits]);
+}
+
+/** A bit for each PCR, the lowest first: three bytes, as PC clients have. */
+export function pcrBits({ indices }: PcrStep): Buffer {
   const bits = Buffer.alloc(3);
   for (const index of indices) bits[index >> 3] = (bits[index >> 3] ?? 0) | (1 << (index & 7));
-  return Buffer.concat([uint32(1), uint16(bank), uint8(bits.length), bits]);
+  return bits;
 }
 
 /** Whether the TPM alone knows something that this policy's digest needs. */

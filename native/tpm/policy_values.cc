@@ -1,0 +1,81 @@
+#include "tpm/policy_values.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "tpm/command.h"
+#include "tpm/connection.h"
+#include "tpm/objects.h"
+#include "tpm/pcr_selection.h"
+
+namespace aws_hmac::tpm {
+namespace {
+
+bool HasAny(const TPML_PCR_SELECTION& selection) {
+  const TPMS_PCR_SELECTION& bank = selection.pcrSelections[0];
+  return selection.count > 0 &&
+         std::any_of(bank.pcrSelect, bank.pcrSelect + bank.sizeofSelect, [](BYTE bits) { return bits != 0; });
+}
+
+// One answer has at most eight values, and says which.
+Bytes ReadPcrs(ESYS_CONTEXT& esys, TPML_PCR_SELECTION wanted) {
+  Bytes values;
+  while (HasAny(wanted)) {
+    TPML_PCR_SELECTION* selection = nullptr;
+    TPML_DIGEST* digests = nullptr;
+    Command("TPM2_PCR_Read", [&] {
+      return Esys_PCR_Read(&esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &wanted, nullptr, &selection,
+                           &digests);
+    });
+    const EsysPtr<TPML_PCR_SELECTION> read(selection);
+    const EsysPtr<TPML_DIGEST> answered(digests);
+    if (answered->count == 0 || !HasAny(*read)) break;
+    for (UINT32 i = 0; i < answered->count; i++) {
+      const TPM2B_DIGEST& value = answered->digests[i];
+      values.insert(values.end(), value.buffer, value.buffer + value.size);
+    }
+    TPMS_PCR_SELECTION& left = wanted.pcrSelections[0];
+    const TPMS_PCR_SELECTION& done = read->pcrSelections[0];
+    for (size_t i = 0; i < std::size(left.pcrSelect); i++) {
+      left.pcrSelect[i] = static_cast<BYTE>(left.pcrSelect[i] & ~done.pcrSelect[i]);
+    }
+  }
+  return values;
+}
+
+Bytes ReadName(ESYS_CONTEXT& esys, uint32_t handle) {
+  try {
+    const Object object = FindPersistent(esys, handle);
+    TPM2B_NAME* name = nullptr;
+    Check(Esys_TR_GetName(&esys, object.get(), &name), "Esys_TR_GetName");
+    const EsysPtr<TPM2B_NAME> owned(name);
+    return {name->name, name->name + name->size};
+  } catch (const Failure& failure) {
+    if (!Answered(static_cast<TSS2_RC>(failure.number), TPM2_RC_HANDLE)) throw;
+    return {};
+  }
+}
+
+}  // namespace
+
+TPML_PCR_SELECTION SelectionOf(const PolicyPcr& step) {
+  TPML_PCR_SELECTION selection{};
+  selection.count = 1;
+  TPMS_PCR_SELECTION& bank = selection.pcrSelections[0];
+  bank.hash = step.bank;
+  bank.sizeofSelect = static_cast<UINT8>(std::min(step.selected.size(), sizeof bank.pcrSelect));
+  std::copy_n(step.selected.begin(), bank.sizeofSelect, bank.pcrSelect);
+  return selection;
+}
+
+PolicyValues ReadPolicyValues(const PolicyQuery& query) {
+  const Connection connection(query.tcti, query.timeout);
+  PolicyValues values;
+  for (const PolicyPcr& pcrs : query.pcrs) {
+    values.pcrs.push_back(ReadPcrs(connection.esys(), SelectionOf(pcrs)));
+  }
+  for (const uint32_t handle : query.objects) values.names.push_back(ReadName(connection.esys(), handle));
+  return values;
+}
+
+}  // namespace aws_hmac::tpm
