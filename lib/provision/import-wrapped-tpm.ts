@@ -7,6 +7,12 @@ import { formatTpmReference } from "../keys/reference.js";
 import { type ImportableKeyFile, parseImportablePem } from "../keys/tpm/importable-pem.js";
 import { passwordBytes, type TpmDevice, tctiOf, tpmBounds } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";
+import { checkPolicy } from "../keys/tpm/policy/check.js";
+import { formatFilePolicy } from "../keys/tpm/policy/file-format.js";
+import { type NativePolicy, nativePolicy } from "../keys/tpm/policy/native.js";
+import type { TpmPolicy } from "../keys/tpm/policy/policy.js";
+import { hasBranches, resolvePolicy } from "../keys/tpm/policy/resolve.js";
+import type { Step } from "../keys/tpm/policy/steps.js";
 import { saltKeyOf, type TpmSaltOptions } from "../keys/tpm/salt-key.js";
 import { StructureError, StructureReader } from "../keys/tpm/structures.js";
 import type { TpmAuth } from "../keys/tpm.js";
@@ -27,7 +33,12 @@ export interface TpmWrappedImportBase extends TpmDevice, TpmPlaceAuth, TpmSaltOp
   parent?: TpmParent | undefined;
   /** The key's password, with which it is verified; it is proved, not sent. Needed only for that. */
   auth?: Pick<TpmAuth, "password"> | undefined;
-  /** `false` keeps the key without asking it for a MAC, for which a key with a password needs `auth`. */
+  /**
+   * The key's policy, as for `openTpmKey`, with which it is verified where it has one; by default what the file says. Needed
+   * where that has passwords of something else in the TPM, or where the file says nothing.
+   */
+  policy?: TpmPolicy | undefined;
+  /** `false` keeps the key without asking it for a MAC, which needs `auth` or a policy that can be satisfied now. */
   verify?: boolean | undefined;
 }
 
@@ -40,8 +51,8 @@ export interface TpmWrappedImportToPem extends TpmWrappedImportBase, TpmToPem {}
 /** What was checked of an imported key. */
 export interface TpmVerified {
   /**
-   * Whether the key gave the MAC that its file says. Files of other programs say none, and a key that a policy alone
-   * allows to be used is not asked.
+   * Whether the key gave the MAC that its file says. Files of other programs say none; and a key that only a policy allows
+   * to be used is not asked where neither file nor options have the policy.
    */
   verified: boolean;
 }
@@ -60,8 +71,8 @@ const userWithAuth = 1 << 6;
  * @param file the file's text, `-----BEGIN TSS2 PRIVATE KEY-----`
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_PEM_INVALID`, `ERR_TPM_FILE_INVALID`, `ERR_KEY_UNSUITABLE`, `ERR_TIMEOUT`,
  *   `ERR_ADDON_NOT_BUILT`, `ERR_UNSUPPORTED_PLATFORM`
- * @throws TpmError `ERR_TPM_PARENT` of a file for another TPM or parent, or one that was altered; and what `importTpmKey`
- *   throws for the TPM
+ * @throws TpmError `ERR_TPM_PARENT` of a file for another TPM or parent, or one that was altered; `ERR_POLICY_UNSATISFIED` of a
+ *   policy that does not hold now; and what `importTpmKey` throws for the TPM
  */
 export async function importWrappedTpmKey(
   file: string | Uint8Array,
@@ -81,11 +92,14 @@ export async function importWrappedTpmKey(
   const note = parseNote(wrapped.description ?? "");
   const parent = parentOf(options.parent ?? note.parent, wrapped);
   const place = destination(options, parent);
+  const steps = options.policy === undefined ? undefined : checkPolicy(options.policy);
   const probe = probeOf(note.probe, wrapped, options);
+  const fromFile = probe && isForPolicy(wrapped) ? wrapped.policies : undefined;
   const { publicArea, duplicate, seed } = wrapped;
   let password: Buffer | undefined;
   let above: ReturnType<typeof placePasswords> | undefined;
   let saltKey: ReturnType<typeof saltKeyOf>;
+  let policy: NativePolicy | undefined;
   try {
     password = passwordBytes(options.auth);
     above = placePasswords(options, parent.parent);
@@ -96,15 +110,26 @@ export async function importWrappedTpmKey(
       ...(probe ?? { probeMessage: Buffer.alloc(0), probeMac: Buffer.alloc(0) }),
       ...(saltKey && { saltKey }),
     };
-    const { handle, ...blobs } = await withConnection(bounds.close, (connection) =>
-      connection.importTpm(native, { timeout: bounds.call }),
-    );
+    const { handle, ...blobs } = await withConnection(bounds.close, async (connection) => {
+      const resolve = (known: Step[]): Promise<Step[]> =>
+        resolvePolicy(known, connection, native, bounds.call);
+      const ways = steps
+        ? [{ at: "policy", steps: hasBranches(steps) ? await resolve(steps) : steps }]
+        : fromFile;
+      policy = ways && nativePolicy(ways, options.auth !== undefined);
+      return connection.importTpm(
+        { ...native, ...(policy && { policy: policy.policy }) },
+        { timeout: bounds.call },
+      );
+    });
     const verified = probe !== undefined;
     if (handle !== undefined)
       return { handle, reference: formatTpmReference(handle, options.tcti), verified };
     const emptyAuth = wrapped.emptyAuth && password.length === 0;
-    return { ...importedPem({ ...blobs, ...parent }, emptyAuth, wrapped.policy), verified };
+    const fields = wrapped.policy ?? formatFilePolicy(steps ?? []);
+    return { ...importedPem({ ...blobs, ...parent }, emptyAuth, fields), verified };
   } finally {
+    policy?.wipe();
     wipe(password, saltKey?.hierarchyPassword);
     above?.wipe();
   }
@@ -124,21 +149,23 @@ function parentOf(wanted: TpmParent | undefined, { parent, primary }: NativeTpmP
 function probeOf(
   probe: NativeProbe | undefined,
   file: ImportableKeyFile,
-  { verify = true, auth }: TpmWrappedImportBase,
+  { verify = true, auth, policy }: TpmWrappedImportBase,
 ): NativeProbe | undefined {
   if (typeof verify !== "boolean") throw invalid("verify must be true or false");
-  if (!verify || !probe || (attributesOf(file) & userWithAuth) === 0) return undefined;
+  if (!verify || !probe) return undefined;
+  if (isForPolicy(file)) return (policy ?? file.policies) ? probe : undefined;
   if (auth === undefined && !file.emptyAuth) {
     throw invalid("auth must have the key's password, with which it is verified; or set verify: false");
   }
   return probe;
 }
 
-function attributesOf({ publicArea }: ImportableKeyFile): number {
+/** Whether a policy alone allows the key's use. */
+function isForPolicy({ publicArea }: ImportableKeyFile): boolean {
   try {
     const area = new StructureReader(publicArea.subarray(2));
     area.take(4, "type and nameAlg");
-    return area.uint32("objectAttributes");
+    return (area.uint32("objectAttributes") & userWithAuth) === 0;
   } catch (error) {
     if (!(error instanceof StructureError)) throw error;
     throw new AwsHmacError("ERR_PEM_INVALID", `the TSS2 PEM is not valid: pubkey: ${error.message}`);

@@ -68,7 +68,9 @@ void CheckKey(const ImportOptions& options) {
     if (!key->empty() && key->size() <= kMaxKey) return;
     throw Failure(Api::kNone, "ERR_INVALID_ARGUMENT", "an HMAC key in a TPM has 1..64 bytes");
   }
-  RequireHmacKey(UnmarshalPublic(std::get<WrappedKey>(options.key).public_area).publicArea);
+  const TPM2B_PUBLIC area = UnmarshalPublic(std::get<WrappedKey>(options.key).public_area);
+  RequireHmacKey(area.publicArea);
+  if (options.policy) RequirePolicy(area.publicArea, &*options.policy);
 }
 
 void Verify(ESYS_CONTEXT& esys, ESYS_TR key, Authorization& authorization, const Probe& probe) {

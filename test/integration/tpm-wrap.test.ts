@@ -1,7 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { importWrappedTpmKey, openKey, wrapForTpm } from "../../lib/index.js";
+import {
+  importWrappedTpmKey,
+  openKey,
+  type TpmPcrStep,
+  type TpmPolicy,
+  wrapForTpm,
+} from "../../lib/index.js";
 import { formatImportablePem, parseImportablePem } from "../../lib/keys/tpm/importable-pem.js";
 import type { TpmParent } from "../../lib/keys/tpm/parent.js";
 import { parseTss2Pem } from "../../lib/keys/tpm/tss2-pem.js";
@@ -323,27 +329,132 @@ describeWith(["swtpm", "tpm2-tools", "openssl"], "a key that was wrapped for a T
     });
   });
 
-  test("a policy alone allows its use: tpm2-tools satisfy it", async () => {
-    target.tool("tpm2_pcrread", "sha256:23", "-o", "pcrs");
-    const digest = pcrDigest(readFileSync(target.file("pcrs")));
-    const policy = [{ pcr: { bank: "sha256" as const, indices: [23], digest } }];
-    const file = await wrapForTpm(key, { ekPublic: endorsementKey("ecc"), policy });
-    const imported = await importWrappedTpmKey(file, { tcti: target.tcti, handle });
-    expect(imported).toMatchObject({ handle, verified: false });
-    try {
-      const shown = target.tool("tpm2_readpublic", "-c", "0x81008001");
-      expect(/attributes:\n {2}value: (.*)\n/.exec(shown)?.[1]).toBe("noda|sign");
-      writeFileSync(target.file("message"), day);
-      const hmac = ["-c", "0x81008001", "-g", "sha256", "-o", "mac", "message"];
-      expect(() => target.tool("tpm2_hmac", ...hmac)).toThrow();
-      target.tool("tpm2_startauthsession", "--policy-session", "-S", "pcr.ctx");
-      target.tool("tpm2_policypcr", "-S", "pcr.ctx", "-l", "sha256:23");
-      target.tool("tpm2_hmac", "-p", "session:pcr.ctx", ...hmac);
-      target.tool("tpm2_flushcontext", "pcr.ctx");
-      expect(readFileSync(target.file("mac")).toString("hex")).toBe(expected(day));
-    } finally {
-      target.tool("tpm2_evictcontrol", "-C", "o", "-c", "0x81008001");
-    }
+  describe("with a policy", () => {
+    const pcr23 = (): TpmPcrStep => {
+      target.tool("tpm2_pcrread", "sha256:23", "-o", "pcrs");
+      const digest = createHash("sha256")
+        .update(readFileSync(target.file("pcrs")))
+        .digest();
+      return { pcr: { bank: "sha256", indices: [23], digest } };
+    };
+    const duplication = { duplicationSelect: { newParentName: `000b${"11".repeat(32)}` } };
+    const extendPcr23 = (): string => target.tool("tpm2_pcrextend", `23:sha256=${"11".repeat(32)}`);
+    const wrap = (policy: TpmPolicy, more: object = {}): Promise<string> =>
+      wrapForTpm(key, { ekPublic: endorsementKey("ecc"), policy, ...more });
+    const place = () => ({ tcti: target.tcti, output: "pem" }) as const;
+
+    test("that alone allows its use: tpm2-tools satisfy it", async () => {
+      const file = await wrap([pcr23()]);
+      const imported = await importWrappedTpmKey(file, { tcti: target.tcti, handle });
+      expect(imported).toMatchObject({ handle, verified: true });
+      try {
+        const shown = target.tool("tpm2_readpublic", "-c", "0x81008001");
+        expect(/attributes:\n {2}value: (.*)\n/.exec(shown)?.[1]).toBe("noda|sign");
+        writeFileSync(target.file("message"), day);
+        const hmac = ["-c", "0x81008001", "-g", "sha256", "-o", "mac", "message"];
+        expect(() => target.tool("tpm2_hmac", ...hmac)).toThrow("Esys_HMAC(0x12F)");
+        target.tool("tpm2_startauthsession", "--policy-session", "-S", "pcr.ctx");
+        target.tool("tpm2_policypcr", "-S", "pcr.ctx", "-l", "sha256:23");
+        target.tool("tpm2_hmac", "-p", "session:pcr.ctx", ...hmac);
+        target.tool("tpm2_flushcontext", "pcr.ctx");
+        expect(readFileSync(target.file("mac")).toString("hex")).toBe(expected(day));
+      } finally {
+        target.tool("tpm2_evictcontrol", "-C", "o", "-c", "0x81008001");
+      }
+    });
+
+    test("of PCRs: it opens with them, and not once they are others", async () => {
+      const step = pcr23();
+      const file = await wrap([step]);
+      const imported = await importWrappedTpmKey(file, place());
+      expect(imported.verified).toBe(true);
+      const opened = await target.open({ ...placeOf(imported), policy: [step] });
+      expect(await macOf(opened, day)).toBe(expected(day));
+      extendPcr23();
+      await expect(opened.mac(day)).rejects.toMatchObject({ code: "ERR_POLICY_UNSATISFIED" });
+      await opened.close();
+      const before = persistent();
+      await expect(importWrappedTpmKey(file, { tcti: target.tcti, handle })).rejects.toMatchObject({
+        code: "ERR_POLICY_UNSATISFIED",
+      });
+      expect(persistent()).toBe(before);
+      const unverified = await importWrappedTpmKey(file, { ...place(), verify: false });
+      expect(unverified.verified).toBe(false);
+      target.tool("tpm2_pcrreset", "23");
+      expect(await tools.macHere({ ...placeOf(unverified), policy: [step] })).toBe(expected(day));
+    });
+
+    const policies: [string, () => TpmPolicy][] = [
+      ["PCRs and the password", () => [pcr23(), { authValue: true }]],
+      ["PCRs or duplication", () => [{ or: [[pcr23()], [duplication]] }]],
+      ["duplication or the password", () => [{ or: [[duplication], [{ authValue: true }]] }]],
+    ];
+    test.each(policies)("of %s, which the file has", async (_what, policyOf) => {
+      const policy = policyOf();
+      const file = await wrap(policy, { password });
+      for (const given of [{}, { policy }]) {
+        const imported = await importWrappedTpmKey(file, { ...place(), auth, ...given });
+        expect(imported.verified).toBe(true);
+        expect(await tools.macHere({ ...placeOf(imported), auth, policy })).toBe(expected(day));
+      }
+      if (JSON.stringify(policy).includes("authValue")) {
+        await expect(importWrappedTpmKey(file, place())).rejects.toMatchObject({
+          code: "ERR_TPM_AUTH",
+        });
+      }
+    });
+
+    test("that wants a password of something else, which no file has", async () => {
+      const file = await wrap([{ secret: { object: "owner" } }]);
+      target.tool("tpm2_changeauth", "-c", "owner", "owned");
+      try {
+        const policy = [{ secret: { object: "owner" as const, password: "owned" } }];
+        const imported = await importWrappedTpmKey(file, { ...place(), policy });
+        expect(imported.verified).toBe(true);
+        expect(await tools.macHere({ ...placeOf(imported), policy })).toBe(expected(day));
+        await expect(importWrappedTpmKey(file, place())).rejects.toMatchObject({ code: "ERR_TPM_AUTH" });
+      } finally {
+        target.tool("tpm2_changeauth", "-c", "owner", "-p", "owned");
+      }
+    });
+
+    test("that is not the one in the options, or there is none", async () => {
+      const wrong = { ...place(), auth, policy: [{ authValue: true as const }] };
+      for (const file of [
+        await wrap([pcr23()]),
+        await wrapForTpm(key, { ekPublic: endorsementKey("ecc"), password }),
+      ]) {
+        await expect(importWrappedTpmKey(file, wrong)).rejects.toMatchObject({ code: "ERR_TPM_POLICY" });
+      }
+    });
+
+    test("that nobody gives: the key is not asked", async () => {
+      const policy = [pcr23()];
+      const file = parseImportablePem(await wrap(policy));
+      const silent = formatImportablePem({ ...file, policy: undefined });
+      const imported = await importWrappedTpmKey(silent, place());
+      expect(imported.verified).toBe(false);
+      const told = await importWrappedTpmKey(silent, { ...place(), policy });
+      expect(told.verified).toBe(true);
+      expect(await tools.macHere({ ...placeOf(told), policy })).toBe(expected(day));
+      expect(parseTss2Pem(told.pem).policies).toEqual(file.policies);
+    });
+
+    test("that TPM2_Duplicate satisfies: it can be duplicated once more", async () => {
+      const file = await wrap([{ commandCode: "TPM2_Duplicate" }]);
+      const imported = await importWrappedTpmKey(file, { tcti: target.tcti, handle, verify: false });
+      expect(imported.verified).toBe(false);
+      target.tool("tpm2_startauthsession", "--policy-session", "-S", "dup.ctx");
+      try {
+        target.tool("tpm2_policycommandcode", "-S", "dup.ctx", "TPM2_CC_Duplicate");
+        const duplicate = ["-C", "null", "-c", "0x81008001", "-G", "null", "-r", "out", "-s", "out.seed"];
+        target.tool("tpm2_duplicate", ...duplicate, "-p", "session:dup.ctx");
+        expect(readFileSync(target.file("out")).includes(secret)).toBe(true);
+      } finally {
+        target.tool("tpm2_flushcontext", "dup.ctx");
+        target.tool("tpm2_evictcontrol", "-C", "o", "-c", "0x81008001");
+      }
+    });
   });
 
   test.each(["rsa", "ecc"] as const)("what tpm2_duplicate wrapped in another TPM, for %s", async (kind) => {
@@ -387,7 +498,3 @@ describeWith(["swtpm", "tpm2-tools", "openssl"], "a key that was wrapped for a T
     expect(await tools.macHere(placeOf(imported))).toBe(theirs);
   });
 });
-
-function pcrDigest(values: Buffer): Buffer {
-  return createHash("sha256").update(values).digest();
-}

@@ -1,5 +1,6 @@
 import type { NativeTpmParent, NativeTpmWrapped } from "../../binding/addon.js";
 import type { FileFields } from "./policy/file-format.js";
+import type { FilePolicy } from "./policy/file-policy.js";
 import { formatTpmKey, invalidPem, readTpmKey } from "./tss2-pem.js";
 
 /** What the file of a key holds that was wrapped for its parent, which is to import it. */
@@ -8,6 +9,8 @@ export interface ImportableKeyFile extends NativeTpmParent, NativeTpmWrapped {
   emptyAuth: boolean;
   /** The file's fields that have the key's policy. */
   policy?: FileFields | undefined;
+  /** What is understood of it: the ways to satisfy it. */
+  policies?: FilePolicy[] | undefined;
   /** A text for people. */
   description?: string | undefined;
 }
@@ -23,11 +26,10 @@ export function parseImportablePem(pem: string): ImportableKeyFile {
     throw invalidPem("it holds a key that is a TPM's already: openTpmKey opens it with the option pem");
   }
   if (seed === undefined) throw invalidPem("it holds sealed data, not a key");
-  const { emptyAuth, policy, description } = rest;
-  return { publicArea, duplicate: privateArea, seed, parent, primary, emptyAuth, policy, description };
+  return { ...rest, publicArea, duplicate: privateArea, seed, parent, primary };
 }
 
-/** Writes such a file. */
+/** Writes such a file, with the fields in `policy`. */
 export function formatImportablePem({ duplicate, ...file }: ImportableKeyFile): string {
   return formatTpmKey({ ...file, kind: "importable", privateArea: duplicate });
 }
