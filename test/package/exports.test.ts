@@ -56,6 +56,21 @@ test("import gives the same names and the same things", () => {
   expect(evaluate("--input-type=module", "-e", program)).toEqual({ names: values, same: true });
 });
 
+test("a key can be wrapped for another machine's TPM where there is no addon", () => {
+  const program = `
+    const { generateKeyPairSync } = require("node:crypto");
+    const { openTpmKey, wrapForTpm } = require("./index.js");
+    const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const ekPublic = publicKey.export({ type: "spki", format: "pem" });
+    const refused = openTpmKey({ handle: 0x81008001 }).catch((error) => error.code);
+    Promise.all([wrapForTpm(Buffer.from("secret"), { ekPublic }), refused]).then(([file, code]) =>
+      console.log(JSON.stringify({ code, line: file.split("\\n")[0] })));`;
+  expect(evaluate("-e", program)).toEqual({
+    code: "ERR_ADDON_NOT_BUILT",
+    line: "-----BEGIN TSS2 PRIVATE KEY-----",
+  });
+});
+
 test("both faces name the same values and types", () => {
   const names = (file: string): string[] =>
     [...readFileSync(path.join(checkout, "lib", file), "utf8").matchAll(/export (type )?\{([^}]*)\}/g)]
