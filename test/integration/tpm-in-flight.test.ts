@@ -1,5 +1,6 @@
 import { AwsHmacError } from "../../lib/core/errors.js";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
+import type { TpmPolicy } from "../../lib/keys/tpm/policy/policy.js";
 import type { TpmKeyOptions } from "../../lib/keys/tpm.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { until } from "../support/process.js";
@@ -67,6 +68,16 @@ class Traffic {
 
 jest.setTimeout(60_000);
 
+/** Two ways, the first of which PCRs do not allow; the second proves or sends the password. */
+const policy: TpmPolicy = [
+  {
+    or: [
+      [{ pcr: { indices: [23], digest: "22".repeat(32) } }],
+      [{ pcr: { indices: [0] } }, { password: true }],
+    ],
+  },
+];
+
 describeWith(["swtpm", "tpm2-tools"], "64 requests in flight", () => {
   const suite = tpmSuite();
 
@@ -92,12 +103,14 @@ describeWith(["swtpm", "tpm2-tools"], "64 requests in flight", () => {
     ["a persistent key, encrypted session", "handle", "session"],
     ["a persistent key, password in clear", "handle", "none"],
     ["a PEM, encrypted session", "pem", "session"],
-  ] as const)("%s", (_, source, encryption) => {
+    ["a PEM with a policy, encrypted session", "pem", "session", policy],
+    ["a persistent key with a policy, password in clear", "handle", "none", policy],
+  ] as const)("%s", (_, source, encryption, withPolicy?: TpmPolicy) => {
     let options: TpmKeyOptions;
 
     beforeAll(async () => {
       // A TPM that loses its power while such a key is in use counts that as a wrong password, unless noDA is set.
-      const place = { tcti: suite.tcti, auth: { password }, noDA: true };
+      const place = { tcti: suite.tcti, auth: { password }, noDA: true, policy: withPolicy };
       options =
         source === "handle"
           ? await importTpmKey(Buffer.from(secret), { ...place, handle })
@@ -105,6 +118,7 @@ describeWith(["swtpm", "tpm2-tools"], "64 requests in flight", () => {
       options = {
         ...options,
         encryption,
+        policy: withPolicy,
         ...(encryption === "none" ? { auth: { password, mode: "plain" } } : {}),
       };
     });

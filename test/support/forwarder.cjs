@@ -9,18 +9,32 @@ const connections = new Int32Array(counts);
 const sockets = new Set();
 let stalled = false;
 let stallAfter; // the command code whose response is held
+let intrusion; // a command of somebody else's that gets in before those with a code, so many times
 
 function stall() {
   stalled = true;
   for (const socket of sockets) socket.pause();
 }
 
-function pipe(from, to, see) {
+/** Has the TPM run somebody else's command, whose response nobody gets, and then this one. */
+function intrude(far, command) {
+  const { bytes } = intrusion;
+  if (--intrusion.times === 0) intrusion = undefined;
+  const [deliver] = far.listeners("data");
+  far.off("data", deliver);
+  far.once("data", () => {
+    far.on("data", deliver);
+    far.write(command);
+  });
+  far.write(bytes);
+}
+
+function pipe(from, to, see, pass = (bytes) => to.write(bytes)) {
   sockets.add(from);
   if (stalled) from.pause();
   from.on("data", (bytes) => {
     appendFileSync(record, bytes);
-    to.write(bytes);
+    pass(bytes);
     see(bytes);
   });
   from.on("error", () => to.destroy());
@@ -35,11 +49,17 @@ function forwardTo(channel) {
     Atomics.add(connections, channel, 1);
     const far = connect(target + channel, "127.0.0.1");
     for (const socket of [near, far]) socket.setNoDelay(true);
-    pipe(near, far, (command) => {
-      if (channel !== 0 || stallAfter === undefined || command.readUInt32BE(6) !== stallAfter) return;
-      stallAfter = undefined;
-      stall();
-    });
+    const isCommand = (bytes, code) => channel === 0 && code !== undefined && bytes.readUInt32BE(6) === code;
+    pipe(
+      near,
+      far,
+      (command) => {
+        if (!isCommand(command, stallAfter)) return;
+        stallAfter = undefined;
+        stall();
+      },
+      (command) => (isCommand(command, intrusion?.before) ? intrude(far, command) : far.write(command)),
+    );
     pipe(far, near, () => undefined);
   });
 }
@@ -55,6 +75,7 @@ servers.forEach((server, channel) => {
 parentPort.on("message", (order) => {
   if (order.stall) stall();
   if (order.stallAfter !== undefined) stallAfter = order.stallAfter;
+  if (order.intrusion) intrusion = order.intrusion;
   if (order.resume) {
     stalled = false;
     for (const socket of sockets) socket.resume();

@@ -18,6 +18,8 @@ export interface Wiretap {
   /** The same once a command with this code (TPM_CC) has reached the TPM: its response is held. */
   stallAfter(command: number): Promise<void>;
   resume(): Promise<void>;
+  /** Before each of the next `times` commands with this code the TPM gets one of somebody else's. */
+  intrude(before: number, bytes: Buffer, times: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -44,6 +46,7 @@ export async function tap(tcti: string): Promise<Wiretap> {
     stall: () => order({ stall: true }),
     stallAfter: (command) => order({ stallAfter: command }),
     resume: () => order({ resume: true }),
+    intrude: (before, bytes, times) => order({ intrusion: { before, bytes, times } }),
     async stop() {
       await forwarder.terminate();
       remove();
