@@ -6,7 +6,7 @@ import { program, run, Stop, say } from "./run.mjs";
 
 /** The packages of Debian 12 and 13, which have them under the same names, by what they are for. */
 export const groups = {
-  build: ["g++", "make", "cmake", "pkg-config", "libtss2-dev", "libp11-kit-dev"],
+  build: ["g++", "make", "cmake", "pkg-config", "libtss2-dev", "libssl-dev", "libp11-kit-dev"],
   devices: [
     "swtpm",
     "tpm2-tools",

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "tpm/crypto_callbacks.h"
 #include "tpm/device_transport.h"
 #include "tpm/packaged_transport.h"
 #include "tpm/response_code.h"
@@ -47,6 +48,7 @@ Connection::Connection(const std::string& tcti, std::chrono::milliseconds timeou
   ESYS_CONTEXT* esys = nullptr;
   Check(Esys_Initialize(&esys, tcti_.context(), nullptr), "Esys_Initialize");
   esys_.reset(esys);
+  UseCryptoCallbacks(*esys);
 }
 
 }  // namespace aws_hmac::tpm
