@@ -7,8 +7,12 @@ export interface Contender {
   name: string;
   /** Works for `seconds` and gives calls a second. */
   run(seconds: number): Promise<number>;
-  /** The rate that the issue asks for, as a part of the first contender's. */
-  target?: number;
+  /** Whether all rates are divided by this one's, in a column of its own. The first contender's always are. */
+  baseline?: boolean;
+  /** What the project wants to reach of each baseline's rate, in their order. */
+  targets?: number[];
+  /** The event-loop delay's p99, in milliseconds, that the project wants to stay under. */
+  targetDelay?: number;
 }
 
 /** Event-loop delay in milliseconds, above the timer's own millisecond: medians of the rounds. */
@@ -21,10 +25,11 @@ export interface Result {
   name: string;
   /** Calls a second: the median of the rounds. */
   rate: number;
-  /** The median over the rounds of this one's rate divided by the first contender's in the same round. */
-  ratio: number;
-  target: number | undefined;
+  /** For each baseline the median over the rounds of this one's rate divided by the baseline's in the same round. */
+  ratios: number[];
+  targets: number[];
   delay: Delay;
+  targetDelay: number | undefined;
 }
 
 export interface Comparison {
@@ -58,7 +63,7 @@ export async function load(call: () => unknown, inFlight: number, seconds: numbe
   return (calls * 1000) / (performance.now() - begin);
 }
 
-/** Runs the contenders by turns, `rounds` times, every other round backwards; the first is what the rest is compared with. */
+/** Runs the contenders by turns, `rounds` times, every other round backwards. */
 export async function compare(contenders: Contender[], { rounds, seconds }: Effort): Promise<Comparison> {
   for (const { run } of contenders) await run(seconds / 5); // warms the compiler up
   const idle: Contender = { name: "idle", run: (duration) => setTimeout(duration * 1000, 0) };
@@ -76,14 +81,18 @@ export async function compare(contenders: Contender[], { rounds, seconds }: Effo
       delays.push({ p50: milliseconds(monitor.percentile(50)), p99: milliseconds(monitor.percentile(99)) });
     }
   }
-  const [nothing, first] = all;
-  if (!nothing || !first) throw new Error("nothing to compare");
-  const results = all.slice(1).map(({ contender, rates, delays }) => ({
+  const [nothing, ...compared] = all;
+  if (!nothing || compared.length === 0) throw new Error("nothing to compare");
+  const baselines = compared.filter(({ contender }, index) => index === 0 || contender.baseline);
+  const results = compared.map(({ contender, rates, delays }) => ({
     name: contender.name,
     rate: median(rates),
-    ratio: median(rates.map((rate, round) => rate / (first.rates[round] ?? Number.NaN))),
-    target: contender.target,
+    ratios: baselines.map((baseline) =>
+      median(rates.map((rate, round) => rate / (baseline.rates[round] ?? Number.NaN))),
+    ),
+    targets: contender.targets ?? [],
     delay: medianDelay(delays),
+    targetDelay: contender.targetDelay,
   }));
   return { results, idle: medianDelay(nothing.delays) };
 }

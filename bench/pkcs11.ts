@@ -29,7 +29,7 @@ export const pkcs11: Part = async (effort) => {
         {
           name: "aws-hmac, 64 in flight",
           run: (seconds) => load(() => key.mac(message), 64, seconds),
-          target: 0.8,
+          targets: [0.8],
         },
         { name: "pkcs11js C_Sign", run: (seconds) => load(() => peer.sign(message), 1, seconds) },
         {

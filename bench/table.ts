@@ -1,22 +1,38 @@
 import type { Comparison, Delay, Result } from "./measure.js";
 
-const columns = ["", "per second", "ratio", "target"];
-const delayColumns = ["delay p50", "p99", "idle p50", "p99"];
+const delayColumns = ["delay p50", "p99", "target", "idle p50", "p99"];
 
 /** Prints rates and their ratios. */
 export function printRates(title: string, { results }: Comparison): void {
-  print(title, [columns, ...results.map(rates)]);
+  print(title, [rateColumns(results), ...results.map(rates)]);
 }
 
 /** The same, with the event-loop delay in milliseconds while each one worked and while nothing did. */
 export function printRatesAndDelays(title: string, { results, idle }: Comparison): void {
-  const rows = results.map((result) => [...rates(result), ...delays(result.delay), ...delays(idle)]);
-  print(title, [[...columns, ...delayColumns], ...rows]);
+  const rows = results.map((result) => [
+    ...rates(result),
+    ...delays(result.delay),
+    result.targetDelay === undefined ? "" : `< ${result.targetDelay}`,
+    ...delays(idle),
+  ]);
+  print(title, [[...rateColumns(results), ...delayColumns], ...rows]);
 }
 
-function rates({ name, rate, ratio, target }: Result): string[] {
-  const rounded = Math.round(rate).toLocaleString("en");
-  return [name, rounded, ratio.toFixed(2), target === undefined ? "" : `≥ ${target}`];
+function rateColumns([first]: Result[]): string[] {
+  const ratios = first?.ratios.flatMap((_, index) => [
+    index === 0 ? "ratio" : `to line ${index + 1}`,
+    "target",
+  ]);
+  return ["", "per second", ...(ratios ?? [])];
+}
+
+function rates({ name, rate, ratios, targets }: Result): string[] {
+  const rounded = Math.round(rate).toLocaleString("en", { maximumSignificantDigits: 4 });
+  const parts = ratios.flatMap((ratio, index) => {
+    const target = targets[index];
+    return [ratio.toFixed(ratio < 0.1 ? 4 : 2), target === undefined ? "" : `≥ ${target}`];
+  });
+  return [name, rounded, ...parts];
 }
 
 function delays({ p50, p99 }: Delay): string[] {

@@ -1,6 +1,6 @@
 // tpm_loop TCTI HANDLE password|session SECONDS: TPM2_HMAC by a persistent key, as fast as synchronous ESYS
-// goes. password: TPM_RS_PW. session: one HMAC session, salted by a key of the null hierarchy, AES-128-CFB
-// both ways.
+// goes. TCTI: one that libtss2 knows, or kept:host=…,port=… for swtpm over one connection. password:
+// TPM_RS_PW. session: one HMAC session, salted by a key of the null hierarchy, AES-128-CFB both ways.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_tctildr.h>
 
+#include "kept_tcti.h"
 #include "loop.h"
 
 typedef struct {
@@ -70,6 +71,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   const TPM2_HANDLE handle = (TPM2_HANDLE)strtoul(argv[2], NULL, 0);
+  const char kept_prefix[] = "kept:";
+  const int kept = strncmp(argv[1], kept_prefix, strlen(kept_prefix)) == 0;
   const int with_session = strcmp(argv[3], "session") == 0;
 
   char line[sizeof((TPM2B_AUTH*)0)->buffer];
@@ -78,7 +81,11 @@ int main(int argc, char** argv) {
 
   TSS2_TCTI_CONTEXT* tcti = NULL;
   Key key = {0};
-  Check("Tss2_TctiLdr_Initialize", Tss2_TctiLdr_Initialize(argv[1], &tcti));
+  if (kept) {
+    tcti = OpenKeptTcti(argv[1] + strlen(kept_prefix));
+  } else {
+    Check("Tss2_TctiLdr_Initialize", Tss2_TctiLdr_Initialize(argv[1], &tcti));
+  }
   Check("Esys_Initialize", Esys_Initialize(&key.esys, tcti, NULL));
   Check("Esys_TR_FromTPMPublic",
         Esys_TR_FromTPMPublic(key.esys, handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &key.object));
@@ -89,6 +96,10 @@ int main(int argc, char** argv) {
 
   if (with_session) Check("Esys_FlushContext", Esys_FlushContext(key.esys, key.authorization));
   Esys_Finalize(&key.esys);
-  Tss2_TctiLdr_Finalize(&tcti);
+  if (kept) {
+    CloseKeptTcti(tcti);
+  } else {
+    Tss2_TctiLdr_Finalize(&tcti);
+  }
   return 0;
 }
