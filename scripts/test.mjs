@@ -44,8 +44,10 @@ async function jest(node, name, args) {
 
 await program(import.meta.url, async (args) => {
   useOwnTemporaryFolder();
+  // p11-kit starts tpm2-pkcs11 with the others, and it would begin a database in the home folder.
+  process.env.TPM2_PKCS11_STORE ??= process.env.TMPDIR;
   clearResults();
-  await requirePackages(["build", "devices", "servers", "native"]);
+  await requirePackages(["build", "devices", "tokens", "servers", "native"]);
   await installMoto();
   await build();
   const own = `Node ${process.versions.node}`;

@@ -65,8 +65,18 @@ CK_OBJECT_HANDLE Create(const Session& session, std::string& label, Bytes& id, S
   }
 }
 
+// Whether `buffer` holds a part of the key, of eight bytes or more. NSS refuses, and leaves ciphertext there
+// all the same.
+bool Holds(std::span<const uint8_t> buffer, std::span<const uint8_t> key) {
+  const size_t part = std::min<size_t>(key.size(), 8);
+  for (size_t first = 0; first + part <= key.size(); first++) {
+    if (!std::ranges::search(buffer, key.subspan(first, part)).empty()) return true;
+  }
+  return false;
+}
+
 // Asked without a buffer and with one: a module may guard only one of the two.
-bool ValueComesOut(const Session& session, CK_OBJECT_HANDLE object) {
+bool ValueComesOut(const Session& session, CK_OBJECT_HANDLE object, std::span<const uint8_t> key) {
   SecretBytes buffer(4096);
   for (uint8_t* const data : {static_cast<uint8_t*>(nullptr), buffer.data()}) {
     const CK_ULONG given = data == nullptr ? 0 : buffer.size();
@@ -75,11 +85,12 @@ bool ValueComesOut(const Session& session, CK_OBJECT_HANDLE object) {
     if (rv == CKR_OK) return true;
     if (value.ulValueLen != given && value.ulValueLen != CK_UNAVAILABLE_INFORMATION) return true;
   }
-  return std::ranges::any_of(buffer.span(), [](uint8_t byte) { return byte != 0; });
+  return Holds(buffer.span(), key);
 }
 
-void Verify(const Session& session, CK_OBJECT_HANDLE object, const Probe& probe) {
-  if (ValueComesOut(session, object) || Flag(session, object, CKA_SENSITIVE) != true) {
+void Verify(const Session& session, CK_OBJECT_HANDLE object, std::span<const uint8_t> key,
+            const Probe& probe) {
+  if (ValueComesOut(session, object, key) || Flag(session, object, CKA_SENSITIVE) != true) {
     throw Refusal("ERR_KEY_READABLE", "the module would let the key's value be read, so it was not kept");
   }
   if (!std::ranges::equal(Sign(session, object, probe.message).bytes, probe.mac)) {
@@ -98,10 +109,11 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
     throw Refusal("ERR_KEY_EXISTS", "a key with label \"" + options.label + "\"" +
                                         (id ? " and this id" : "") + " is already on " + loaded.token.Name());
   }
+  const size_t size = options.key.size();
   SecretBytes key = Padded(std::move(options.key));
   const CK_OBJECT_HANDLE object = Create(session, options.label, options.id, key);
   try {
-    Verify(session, object, probe);
+    Verify(session, object, key.span().first(size), probe);
     return {.extractable = Flag(session, object, CKA_EXTRACTABLE).value_or(true)};
   } catch (const std::exception& error) {
     const CK_RV rv = session->C_DestroyObject(session.handle(), object);

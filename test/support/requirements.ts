@@ -1,9 +1,16 @@
+import { spawnSync } from "node:child_process";
 import { missingMoto } from "./moto.js";
 import { which } from "./process.js";
 import { missingCephPrograms } from "./rgw.js";
 
 const absent = (...programs: string[]): string[] =>
   programs.filter((program) => which(program) === undefined);
+
+// What describeInNamespace needs.
+function missingNamespaces(): string[] {
+  const { status } = spawnSync("unshare", ["--mount", "--ipc", "--pid", "--fork", "--mount-proc", "true"]);
+  return status === 0 && process.getuid?.() === 0 ? [] : ["namespaces"];
+}
 
 const requirements = {
   swtpm: { missing: () => absent("swtpm"), remedy: "apt-get install swtpm" },
@@ -17,7 +24,13 @@ const requirements = {
   },
   opensc: { missing: () => absent("pkcs11-tool"), remedy: "apt-get install opensc" },
   gnutls: { missing: () => absent("p11tool"), remedy: "apt-get install gnutls-bin" },
-  nss: { missing: () => absent("certutil"), remedy: "apt-get install libnss3-tools" },
+  nss: { missing: () => absent("certutil", "symkeyutil"), remedy: "apt-get install libnss3 libnss3-tools" },
+  opencryptoki: { missing: () => absent("pkcsslotd"), remedy: "apt-get install opencryptoki" },
+  "tpm2-pkcs11": {
+    missing: () => absent("tpm2_ptool"),
+    remedy: "apt-get install libtpm2-pkcs11-1 libtpm2-pkcs11-tools",
+  },
+  namespaces: { missing: missingNamespaces, remedy: "run the tests as root, where mounting is allowed" },
   ceph: {
     missing: missingCephPrograms,
     remedy: "apt-get install ceph-mon ceph-osd radosgw",

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { realProcess, runTool, temporaryFolder } from "./process.js";
+import type { TestToken } from "./token.js";
 
 /** A token of a throwaway SoftHSM. */
 export interface SoftHsmToken {
@@ -53,4 +54,10 @@ async function initToken(tokenLabel: string, env: NodeJS.ProcessEnv): Promise<So
   const serial = /Serial number: +(\S+)/.exec(slot ?? "")?.[1];
   if (serial === undefined) throw new Error(`softhsm2-util made no token: ${stdout}`);
   return { tokenLabel, serial, slotId, pin };
+}
+
+/** A throwaway SoftHSM as one of several kinds of tokens. */
+export async function softHsmToken(): Promise<TestToken> {
+  const { module, tokenLabel, pin, env, remove } = await makeSoftHsm();
+  return { module, tokenLabel, pin, env, stop: async () => remove() };
 }
