@@ -100,6 +100,7 @@ TSS2_RC PolicySession::Take(const PolicyPath& path, ESYS_TR key, TPM2_CC command
         std::visit([this](const auto& known) { Satisfy(known); }, step);
       }
       const TSS2_RC rc = use(session_.get());
+      if (rc == TSS2_RC_SUCCESS) return rc;
       const Failure failure = ToFailure(rc, CommandName(command));
       if (IsUnsatisfied(failure) || IsPcrChanged(failure)) throw Failure(failure);
       return rc;

@@ -54,7 +54,7 @@ class PolicySession {
   ESYS_TR hmac_session_;
   SessionHandle session_;
   bool is_fresh_ = true;
-  std::map<const PolicyAuthorize*, ApprovedPolicy> approved_;  // a ticket is good until the owner changes
+  std::map<const PolicyAuthorize*, ApprovedPolicy> approved_;  // so that a signature is verified once
 };
 
 }  // namespace aws_hmac::tpm

@@ -46,6 +46,9 @@ void PolicySession::Satisfy(const PolicyPcr& step) {
     return Esys_PolicyPCR(&esys_, session_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &digest,
                           &selection);
   });
+  if (Answered(rc, TPM2_RC_HASH)) {
+    throw ToFailure(rc, "TPM2_PolicyPCR", kUnsatisfied, step.at + ".bank is one that the TPM does not have");
+  }
   CheckValue(rc, "TPM2_PolicyPCR", step.at + ": the PCRs have other values now");
 }
 
@@ -99,6 +102,7 @@ void PolicySession::Satisfy(const PolicyAuthorize& step) {
     return Esys_PolicyAuthorize(&esys_, session_.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &approved,
                                 &policy_ref, &found->second.key, &found->second.ticket);
   });
+  if (rc != TSS2_RC_SUCCESS) approved_.erase(found);
   CheckValue(rc, "TPM2_PolicyAuthorize", step.at + ": what was satisfied is not the policy that was signed");
 }
 

@@ -23,10 +23,12 @@ Bytes ReadPcrs(ESYS_CONTEXT& esys, TPML_PCR_SELECTION wanted) {
   while (HasAny(wanted)) {
     TPML_PCR_SELECTION* selection = nullptr;
     TPML_DIGEST* digests = nullptr;
-    Command("TPM2_PCR_Read", [&] {
+    const TSS2_RC rc = Answer([&] {
       return Esys_PCR_Read(&esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &wanted, nullptr, &selection,
                            &digests);
     });
+    if (Answered(rc, TPM2_RC_HASH)) break;  // it does not know the bank at all
+    Check(rc, "TPM2_PCR_Read");
     const EsysPtr<TPML_PCR_SELECTION> read(selection);
     const EsysPtr<TPML_DIGEST> answered(digests);
     if (answered->count == 0 || !HasAny(*read)) break;

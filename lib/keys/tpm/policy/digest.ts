@@ -58,6 +58,6 @@ function hash(...parts: Buffer[]): Buffer {
 }
 
 function known(bytes: Buffer | undefined, at: string, member: string): Buffer {
-  if (bytes === undefined) throw invalid(`${at}.${member} is needed here`);
+  if (bytes === undefined) throw invalid(`${at}.${member} is needed where no TPM is asked for it`);
   return bytes;
 }

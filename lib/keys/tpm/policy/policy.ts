@@ -39,8 +39,8 @@ export interface TpmPcrStep {
     indices: readonly number[];
     /**
      * SHA-256 (32 bytes) over the selected values, one after another by ascending index. Without it, the values
-     * that the TPM has: for `policyDigest` when it is called, for a key at each use, in a policy with `or` or `authorize`
-     * when the key is opened.
+     * that the TPM has: for `importTpmKey` and `policyDigest` when they are called, for a key at each use, in a policy
+     * with `or` or `authorize` when the key is opened.
      */
     digest?: Uint8Array | string | undefined;
   };
