@@ -48,6 +48,10 @@ std::vector<TPM2_HANDLE> PersistentHandles(ESYS_CONTEXT& esys) {
     const auto answer = Ask(esys, TPM2_CAP_HANDLES, from, TPM2_MAX_CAP_HANDLES);
     const auto& handles = answer->data.handles;
     for (UINT32 i = 0; i < handles.count; i++) all.push_back(handles.handle[i]);
+    if (handles.count > 0 && all.back() < from) {
+      throw Failure(Api::kTpm, "ERR_TPM", "the TPM lists its handles over and over")
+          .At("TPM2_GetCapability", 0, "");
+    }
     if (handles.count == 0 || all.back() == TPM2_PERSISTENT_LAST) return all;
     from = all.back() + 1;
   }

@@ -1,14 +1,20 @@
 #include "tpm/owner.h"
 
+#include <algorithm>
+#include <span>
+
 #include "tpm/capability.h"
 #include "tpm/command.h"
 
 namespace aws_hmac::tpm {
 namespace {
 
+constexpr auto kCommand = "TPM2_EvictControl";
+
+bool IsWrongAuth(TSS2_RC rc) { return Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL); }
+
 void CheckEvictControl(TSS2_RC rc) {
-  constexpr auto kCommand = "TPM2_EvictControl";
-  if (Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL)) {
+  if (IsWrongAuth(rc)) {
     throw ToFailure(rc, kCommand, "ERR_TPM_AUTH",
                     "the owner hierarchy's password is missing or wrong (option ownerAuth)");
   }
@@ -29,7 +35,7 @@ TPM2_HANDLE FirstFree(ESYS_CONTEXT& esys, TPM2_HANDLE from) {
 }  // namespace
 
 Owner::Owner(ESYS_CONTEXT& esys, const OwnerAuth& auth, ESYS_TR session)
-    : esys_(esys), authorization_(auth.password_in_clear ? ESYS_TR_PASSWORD : session) {
+    : esys_(esys), session_(session), in_clear_(auth.password_in_clear) {
   UsePassword(esys, ESYS_TR_RH_OWNER, auth.password.span(), kMaxParentPassword);
 }
 
@@ -40,9 +46,13 @@ Owner::~Owner() {
 
 TSS2_RC Owner::EvictControl(const Object& object, TPM2_HANDLE handle) const {
   ESYS_TR persistent = ESYS_TR_NONE;
+  // A second session must have a purpose: there is nothing to encrypt.
+  const TPMA_SESSION purpose = in_clear_ ? TPMA_SESSION_AUDIT : 0;
+  Check(Esys_TRSess_SetAttributes(&esys_, session_, purpose, TPMA_SESSION_AUDIT),
+        "Esys_TRSess_SetAttributes");
   const TSS2_RC rc = Answer([&] {
-    return Esys_EvictControl(&esys_, ESYS_TR_RH_OWNER, object.get(), authorization_, ESYS_TR_NONE,
-                             ESYS_TR_NONE, handle, &persistent);
+    return Esys_EvictControl(&esys_, ESYS_TR_RH_OWNER, object.get(), in_clear_ ? ESYS_TR_PASSWORD : session_,
+                             in_clear_ ? session_ : ESYS_TR_NONE, ESYS_TR_NONE, handle, &persistent);
   });
   if (rc == TSS2_RC_SUCCESS && persistent != ESYS_TR_NONE) Object(esys_, persistent);
   return rc;
@@ -52,7 +62,7 @@ bool Owner::TryMakePersistent(const Object& key, TPM2_HANDLE handle) const {
   const TSS2_RC rc = EvictControl(key, handle);
   if (Answered(rc, TPM2_RC_NV_DEFINED)) return false;
   if (Answered(rc, TPM2_RC_HIERARCHY) || Answered(rc, TPM2_RC_ATTRIBUTES)) {
-    throw ToFailure(rc, "TPM2_EvictControl", "ERR_TPM_PARENT",
+    throw ToFailure(rc, kCommand, "ERR_TPM_PARENT",
                     "the owner cannot make a key under this parent persistent: ask for output \"pem\"");
   }
   CheckEvictControl(rc);
@@ -61,7 +71,7 @@ bool Owner::TryMakePersistent(const Object& key, TPM2_HANDLE handle) const {
 
 TPM2_HANDLE Owner::MakePersistent(const Object& key, TPM2_HANDLE wanted) const {
   if (wanted != kFirstFreeHandle) {
-    if (!TryMakePersistent(key, wanted)) throw ToFailure(TPM2_RC_NV_DEFINED, "TPM2_EvictControl");
+    if (!TryMakePersistent(key, wanted)) throw ToFailure(TPM2_RC_NV_DEFINED, kCommand);
     return wanted;
   }
   // Another program may take the handle in between: then the next one.
@@ -70,8 +80,26 @@ TPM2_HANDLE Owner::MakePersistent(const Object& key, TPM2_HANDLE wanted) const {
   return handle;
 }
 
+bool Owner::WasReplaced(const Object& persistent) const {
+  TPM2B_NAME* before = nullptr;
+  Check(Esys_TR_GetName(&esys_, persistent.get(), &before), "Esys_TR_GetName");
+  const EsysPtr<TPM2B_NAME> owned_before(before);
+  TPM2B_NAME* now = nullptr;
+  Command("TPM2_ReadPublic", [&] {
+    return Esys_ReadPublic(&esys_, persistent.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, nullptr, &now,
+                           nullptr);
+  });
+  const EsysPtr<TPM2B_NAME> owned_now(now);
+  return !std::ranges::equal(std::span(before->name, before->size), std::span(now->name, now->size));
+}
+
 void Owner::Evict(const Object& persistent, TPM2_HANDLE handle) const {
-  CheckEvictControl(EvictControl(persistent, handle));
+  const TSS2_RC rc = EvictControl(persistent, handle);
+  if (IsWrongAuth(rc) && WasReplaced(persistent)) {
+    throw ToFailure(rc, kCommand, "ERR_KEY_NOT_FOUND",
+                    "another program has put another object at this handle meanwhile: it was not removed");
+  }
+  CheckEvictControl(rc);
 }
 
 void RequireFree(ESYS_CONTEXT& esys, TPM2_HANDLE wanted) {

@@ -9,8 +9,8 @@ namespace aws_hmac::tpm {
 /// as this lives.
 class Owner {
  public:
-  /// `session` is an HMAC session: it proves the password unless that may cross the bus in clear. Throws
-  /// Failure.
+  /// `session` is an HMAC session: it proves the password unless that may cross the bus in clear, and always
+  /// the names of the objects that are meant. Throws Failure.
   Owner(ESYS_CONTEXT& esys, const OwnerAuth& auth, ESYS_TR session);
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
@@ -19,15 +19,18 @@ class Owner {
   /// Keeps a key at this handle, or at the first free one for kFirstFreeHandle; gives the handle. Throws
   /// Failure: ERR_TPM_HANDLE_IN_USE, and nothing changed, where it is taken.
   TPM2_HANDLE MakePersistent(const Object& key, TPM2_HANDLE wanted) const;
-  /// Removes a persistent object, which must still be the one that was looked at. Throws Failure.
+  /// Removes a persistent object, which must still be the one that was looked at. Throws Failure,
+  /// ERR_KEY_NOT_FOUND where another is there now.
   void Evict(const Object& persistent, TPM2_HANDLE handle) const;
 
  private:
+  bool WasReplaced(const Object& persistent) const;
   bool TryMakePersistent(const Object& key, TPM2_HANDLE handle) const;
   TSS2_RC EvictControl(const Object& object, TPM2_HANDLE handle) const;
 
   ESYS_CONTEXT& esys_;
-  ESYS_TR authorization_;
+  ESYS_TR session_;
+  bool in_clear_;
 };
 
 /// Throws Failure, ERR_TPM_HANDLE_IN_USE, where something is at the handle; of kFirstFreeHandle nothing is

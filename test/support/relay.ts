@@ -78,6 +78,21 @@ export async function relay(tcti: string): Promise<Relay & { stop(): Promise<voi
   };
 }
 
+/** Sends a software TPM one command without anything in between. */
+export async function askTpm(tcti: string, command: Buffer): Promise<Buffer> {
+  const socket = connect(Number(/port=(\d+)/.exec(tcti)?.[1]), "127.0.0.1");
+  const end = new Promise((resolve) => socket.once("close", resolve));
+  try {
+    socket.write(command);
+    const { value } = await messages(socket).next();
+    if (value === undefined) throw new Error("the TPM has closed the connection");
+    return value;
+  } finally {
+    socket.destroy();
+    await end;
+  }
+}
+
 /** The command code of a command, or the response code of an answer (TCG TPM 2.0 Part 1, 18). */
 export const codeOf = (message: Buffer): number => message.readUInt32BE(6);
 
