@@ -7,7 +7,7 @@ import { parentPasswords } from "./tpm/parent.js";
 import { checkPolicy } from "./tpm/policy/check.js";
 import { type NativePolicy, nativePolicy, requireSatisfiable } from "./tpm/policy/native.js";
 import type { TpmPolicy } from "./tpm/policy/policy.js";
-import { hasBranches, resolvePolicy } from "./tpm/policy/resolve.js";
+import { resolveWays } from "./tpm/policy/ways.js";
 import { saltKeyOf, type TpmSaltOptions } from "./tpm/salt-key.js";
 import { locateTpmKey, type TpmKeySource } from "./tpm/source.js";
 
@@ -61,7 +61,7 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
   const tcti = tctiOf(options);
   const encrypt = oneOf("encryption", options.encryption ?? "session", ["session", "none"]) === "session";
   const mode = oneOf("auth.mode", options.auth?.mode ?? "hmac", ["hmac", "plain"]);
-  const steps = options.policy === undefined ? undefined : checkPolicy(options.policy);
+  const given = options.policy === undefined ? undefined : checkPolicy(options.policy);
   const password = passwordBytes(options.auth);
   let above: ReturnType<typeof parentPasswords> | undefined;
   let saltKey: ReturnType<typeof saltKeyOf>;
@@ -70,8 +70,10 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
     above = parentPasswords(options.parentAuth);
     saltKey = saltKeyOf(options.saltKey);
     if (saltKey && !encrypt) throw invalid('saltKey is for encryption: "session"');
+    const located = await locateTpmKey(options);
+    const ways = given ? [{ at: "policy", steps: given }] : located.policies;
     const native = {
-      ...(await locateTpmKey(options)),
+      ...located.place,
       tcti,
       timeout: bounds.command,
       password,
@@ -82,12 +84,12 @@ export async function openTpmKey(options: TpmKeyOptions): Promise<HmacKey> {
       ...(saltKey && { saltKey }),
     };
     return await openDevice("tpm", bounds, async (connection) => {
-      if (steps) {
-        // The TPM takes the values of the moment by itself, but for the digests of branches.
-        const known = hasBranches(steps)
-          ? await resolvePolicy(steps, connection, { tcti, timeout: bounds.command }, bounds.call)
-          : steps;
-        policy = nativePolicy([{ at: "policy", steps: known }], options.auth !== undefined);
+      if (ways) {
+        const place = { tcti, timeout: bounds.command };
+        policy = nativePolicy(
+          await resolveWays(ways, connection, place, bounds.call),
+          options.auth !== undefined,
+        );
         requireSatisfiable(policy.policy);
       }
       return connection.openTpm(

@@ -11,8 +11,7 @@ import { checkPolicy } from "../keys/tpm/policy/check.js";
 import { formatFilePolicy } from "../keys/tpm/policy/file-format.js";
 import { type NativePolicy, nativePolicy } from "../keys/tpm/policy/native.js";
 import type { TpmPolicy } from "../keys/tpm/policy/policy.js";
-import { hasBranches, resolvePolicy } from "../keys/tpm/policy/resolve.js";
-import type { Step } from "../keys/tpm/policy/steps.js";
+import { resolveWays } from "../keys/tpm/policy/ways.js";
 import { saltKeyOf, type TpmSaltOptions } from "../keys/tpm/salt-key.js";
 import { StructureError, StructureReader } from "../keys/tpm/structures.js";
 import type { TpmAuth } from "../keys/tpm.js";
@@ -111,12 +110,9 @@ export async function importWrappedTpmKey(
       ...(saltKey && { saltKey }),
     };
     const { handle, ...blobs } = await withConnection(bounds.close, async (connection) => {
-      const resolve = (known: Step[]): Promise<Step[]> =>
-        resolvePolicy(known, connection, native, bounds.call);
-      const ways = steps
-        ? [{ at: "policy", steps: hasBranches(steps) ? await resolve(steps) : steps }]
-        : fromFile;
-      policy = ways && nativePolicy(ways, options.auth !== undefined);
+      const ways = steps ? [{ at: "policy", steps }] : fromFile;
+      const known = ways && (await resolveWays(ways, connection, native, bounds.call));
+      policy = known && nativePolicy(known, options.auth !== undefined);
       return connection.importTpm(
         { ...native, ...(policy && { policy: policy.policy }) },
         { timeout: bounds.call },
@@ -126,8 +122,9 @@ export async function importWrappedTpmKey(
     if (handle !== undefined)
       return { handle, reference: formatTpmReference(handle, options.tcti), verified };
     const emptyAuth = wrapped.emptyAuth && password.length === 0;
-    const fields = wrapped.policy ?? formatFilePolicy(steps ?? []);
-    return { ...importedPem({ ...blobs, ...parent }, emptyAuth, fields), verified };
+    const said =
+      options.policyInPem === false ? undefined : (wrapped.policy ?? formatFilePolicy(steps ?? []));
+    return { ...importedPem({ ...blobs, ...parent }, emptyAuth, said), verified };
   } finally {
     policy?.wipe();
     wipe(password, saltKey?.hierarchyPassword);

@@ -6,6 +6,7 @@ import { formatTpmReference } from "../keys/reference.js";
 import { passwordBytes, type TpmDevice, tctiOf, tpmBounds } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";
 import { checkPolicy } from "../keys/tpm/policy/check.js";
+import { formatFilePolicy } from "../keys/tpm/policy/file-format.js";
 import { type NativePolicy, nativePolicy } from "../keys/tpm/policy/native.js";
 import type { TpmPolicy } from "../keys/tpm/policy/policy.js";
 import { resolvePolicy } from "../keys/tpm/policy/resolve.js";
@@ -77,7 +78,7 @@ export async function importTpmKey(
   const place = destination(options, parent);
   const { noDA } = options;
   if (noDA !== undefined && typeof noDA !== "boolean") throw invalid("noDA must be true or false");
-  const steps = options.policy === undefined ? undefined : checkPolicy(options.policy);
+  let steps = options.policy === undefined ? undefined : checkPolicy(options.policy);
   const key = aws4Key(secretAccessKey);
   let password: Buffer | undefined;
   let above: ReturnType<typeof placePasswords> | undefined;
@@ -106,8 +107,8 @@ export async function importTpmKey(
     const { handle, ...blobs } = await withConnection(bounds.close, async (connection) => {
       if (steps) {
         const device = { tcti, timeout: bounds.command };
-        const known = await resolvePolicy(steps, connection, device, bounds.call);
-        policy = nativePolicy([{ at: "policy", steps: known }], options.auth !== undefined);
+        steps = await resolvePolicy(steps, connection, device, bounds.call);
+        policy = nativePolicy([{ at: "policy", steps }], options.auth !== undefined);
       }
       return connection.importTpm(
         { ...native, ...(policy && { policy: policy.policy }) },
@@ -115,7 +116,8 @@ export async function importTpmKey(
       );
     });
     if (handle !== undefined) return { handle, reference: formatTpmReference(handle, options.tcti) };
-    return importedPem({ ...blobs, ...parent }, password.length === 0);
+    const fields = options.policyInPem === false || !steps ? undefined : formatFilePolicy(steps);
+    return importedPem({ ...blobs, ...parent }, password.length === 0, fields);
   } finally {
     policy?.wipe();
     wipe(key, stored, password, saltKey?.hierarchyPassword);

@@ -59,7 +59,7 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM key whose policy is", () => {
     const steps = or === "or" ? tools.or(first as PolicyTool, second as PolicyTool) : chosen.tools;
     const blobs = tools.key(steps as PolicyTool[], auth?.password);
     const into = { tcti: suite.tcti, policy, auth };
-    const { pem } = await importTpmKey(Buffer.from(secret), { ...into, output: "pem" });
+    const { pem } = await importTpmKey(Buffer.from(secret), { ...into, output: "pem", policyInPem: false });
     await importTpmKey(Buffer.from(secret), { ...into, handle });
     return [{ blobs }, { pem }, { handle }];
   };

@@ -1,6 +1,6 @@
 import type { NativeTpmParent, NativeTpmWrapped } from "../../binding/addon.js";
 import type { FileFields } from "./policy/file-format.js";
-import type { FilePolicy } from "./policy/file-policy.js";
+import type { PolicyWay } from "./policy/native.js";
 import { formatTpmKey, invalidPem, readTpmKey } from "./tss2-pem.js";
 
 /** What the file of a key holds that was wrapped for its parent, which is to import it. */
@@ -10,7 +10,7 @@ export interface ImportableKeyFile extends NativeTpmParent, NativeTpmWrapped {
   /** The file's fields that have the key's policy. */
   policy?: FileFields | undefined;
   /** What is understood of it: the ways to satisfy it. */
-  policies?: FilePolicy[] | undefined;
+  policies?: PolicyWay[] | undefined;
   /** A text for people. */
   description?: string | undefined;
 }

@@ -5,6 +5,7 @@ import { invalid } from "../../core/validate.js";
 import { parseTpmContext } from "./context-file.js";
 import { persistentHandle } from "./options.js";
 import { type TpmParent, type TpmParentAuth, tpmParent } from "./parent.js";
+import type { PolicyWay } from "./policy/native.js";
 import { parseTss2Pem, requireSized } from "./tss2-pem.js";
 
 /** The two files that `tpm2_create` and `tpm2_import` write: their bytes, or their paths. */
@@ -39,6 +40,12 @@ export type TpmPlace =
   | { context: Uint8Array }
   | Omit<NativeTpmLoad, keyof NativeTpmParentAuth>;
 
+/** Where a key is, and what satisfies its policy where its file says that and a password alone does not open it. */
+export interface LocatedTpmKey {
+  place: TpmPlace;
+  policies?: PolicyWay[];
+}
+
 const places = ["handle", "pem", "pemFile", "contextFile", "blobs"] as const;
 
 /**
@@ -47,22 +54,30 @@ const places = ["handle", "pem", "pemFile", "contextFile", "blobs"] as const;
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_KEY_NOT_FOUND` of a file that cannot be read, `ERR_PEM_INVALID`,
  *   `ERR_TPM_FILE_INVALID`
  */
-export async function locateTpmKey(source: TpmKeySource): Promise<TpmPlace> {
+export async function locateTpmKey(source: TpmKeySource): Promise<LocatedTpmKey> {
   if (places.filter((place) => source[place] !== undefined).length !== 1) {
     throw invalid(`exactly one of ${places.join(", ")} must say where the key is`);
   }
   const { handle, pem, pemFile, contextFile, blobs } = source;
   const parent = source.parent === undefined ? undefined : tpmParent(source.parent);
-  if (blobs !== undefined) return { ...(parent ?? tpmParent("owner")), ...(await readBlobs(blobs)) };
+  if (blobs !== undefined) {
+    return { place: { ...(parent ?? tpmParent("owner")), ...(await readBlobs(blobs)) } };
+  }
   if (pem !== undefined || pemFile !== undefined) {
-    const { policies: _unused, ...key } = await readPem(pem, pemFile);
-    return { ...key, ...parent };
+    const { policies, ...key } = await readPem(pem, pemFile);
+    const place = { ...key, ...parent };
+    return policies !== undefined && wantsPolicy(key.publicArea) ? { place, policies } : { place };
   }
   if (parent || source.parentAuth !== undefined) {
     throw invalid("parent and parentAuth are for pem, pemFile and blobs: other keys are loaded already");
   }
-  if (handle !== undefined) return { handle: persistentHandle(handle, 0x81ffffff) };
-  return { context: parseTpmContext(await readKeyFile("contextFile", contextFile)) };
+  if (handle !== undefined) return { place: { handle: persistentHandle(handle, 0x81ffffff) } };
+  return { place: { context: parseTpmContext(await readKeyFile("contextFile", contextFile)) } };
+}
+
+/** Whether userWithAuth (TCG TPM 2.0 Part 2, 8.3) is not set in a marshalled TPM2B_PUBLIC: size, type, nameAlg, attributes. */
+function wantsPolicy(publicArea: Uint8Array): boolean {
+  return publicArea.length >= 10 && ((publicArea[9] ?? 0) & 0x40) === 0;
 }
 
 async function readPem(pem: unknown, file: unknown): Promise<ReturnType<typeof parseTss2Pem>> {

@@ -2,9 +2,9 @@ import type { NativeTpmBlobs, NativeTpmParent } from "../../binding/addon.js";
 import { AwsHmacError } from "../../core/errors.js";
 import { DerError, DerReader, der, integer, tags } from "./der.js";
 import { isHierarchy, ownerHierarchy } from "./parent.js";
-import { type FileFields, formatFilePolicy } from "./policy/file-format.js";
-import { type FilePolicy, readFilePolicies } from "./policy/file-policy.js";
-import type { Step } from "./policy/steps.js";
+import type { FileFields } from "./policy/file-format.js";
+import { readFilePolicies } from "./policy/file-policy.js";
+import type { PolicyWay } from "./policy/native.js";
 import { StructureError } from "./structures.js";
 
 /** A key in a TPM key file: marshalled TPM2B_PUBLIC and TPM2B_PRIVATE, and the parent. */
@@ -13,7 +13,7 @@ export type TpmKeyBlobs = NativeTpmBlobs & NativeTpmParent;
 /** What a TPM key file holds. */
 export interface TpmKeyFile extends TpmKeyBlobs {
   /** The ways to satisfy the key's policy, to be tried in this order; undefined where the file has no policy. */
-  policies?: FilePolicy[] | undefined;
+  policies?: PolicyWay[] | undefined;
 }
 
 const begin = "-----BEGIN TSS2 PRIVATE KEY-----";
@@ -56,17 +56,7 @@ export function parseTss2Pem(pem: string): TpmKeyFile {
   return { publicArea, privateArea, parent, primary, policies };
 }
 
-/**
- * Writes a TPM key file. The format has no word for an endorsement key: its file names the endorsement hierarchy.
- *
- * @param emptyAuth whether the key has no password
- * @param policy the key's policy; it is left out where the format has no words for it
- */
-export function formatTss2Pem(key: TpmKeyBlobs, emptyAuth: boolean, policy: readonly Step[] = []): string {
-  return formatTpmKey({ ...key, kind: "loadable", emptyAuth, policy: formatFilePolicy(policy) });
-}
-
-/** Writes the fields of a TPM key file as they are. */
+/** Writes a TPM key file. The format has no word for an endorsement key: its file names the endorsement hierarchy. */
 export function formatTpmKey(fields: TpmKeyFields): string {
   const { kind, emptyAuth, policy, seed, description, parent, primary, publicArea, privateArea } = fields;
   const key = der(

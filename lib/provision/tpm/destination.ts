@@ -10,12 +10,18 @@ export interface TpmToHandle {
   /** A free persistent handle of the owner's range, 0x81000000..0x817FFFFF, or `free` for the first of those. */
   handle: number | "free";
   output?: undefined;
+  policyInPem?: undefined;
 }
 
 /** A new key is given out as a file that this TPM alone can load. */
 export interface TpmToPem {
   output: "pem";
   handle?: undefined;
+  /**
+   * Whether the file says the key's policy, so that `openTpmKey({ pem })` needs none; true by default. tpm2-tools and
+   * tpm2-openssl read no file that does.
+   */
+  policyInPem?: boolean | undefined;
 }
 
 /**
@@ -24,9 +30,12 @@ export interface TpmToPem {
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, also where the owner cannot make a key under this parent persistent
  */
 export function destination(
-  { handle, output }: TpmToHandle | TpmToPem,
+  { handle, output, policyInPem }: TpmToHandle | TpmToPem,
   { parent }: NativeTpmParent,
 ): { handle?: number } {
+  if (policyInPem !== undefined && (typeof policyInPem !== "boolean" || output === undefined)) {
+    throw invalid('policyInPem must be true or false, and is for output "pem"');
+  }
   if ((handle === undefined) === (output === undefined)) {
     throw invalid('either handle or output: "pem" must say where the key goes');
   }

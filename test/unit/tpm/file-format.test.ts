@@ -6,8 +6,17 @@ import { checkPolicy } from "../../../lib/keys/tpm/policy/check.js";
 import { emptyDigest, extend } from "../../../lib/keys/tpm/policy/digest.js";
 import type { TpmPolicy } from "../../../lib/keys/tpm/policy/policy.js";
 import { externalPublicArea } from "../../../lib/keys/tpm/public-area.js";
-import { formatTss2Pem, parseTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
-import { areas, command, derOf, hex, keyFile, pemOf, policyField } from "../../support/key-file.js";
+import { parseTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
+import {
+  areas,
+  command,
+  derOf,
+  formatTss2Pem,
+  hex,
+  keyFile,
+  pemOf,
+  policyField,
+} from "../../support/key-file.js";
 
 const key = { ...areas, parent: ownerHierarchy, primary: "ecc" as const };
 const digest = "5a".repeat(32);
@@ -28,7 +37,11 @@ describe("a policy is written", () => {
   test("as DER, before the parent", () => {
     const pem = formatTss2Pem(key, true, [{ kind: "authValue" }]);
     const policy = ["a10e", "300c", "300a", "a004", "0202016b", "a102", "0400"].join("");
-    const rest = ["020440000001", `040c${areas.publicArea.toString("hex")}`, "04050003000102"].join("");
+    const rest = [
+      "020440000001",
+      `040c${Buffer.from(areas.publicArea).toString("hex")}`,
+      "04050003000102",
+    ].join("");
     expect(derOf(pem).toString("hex")).toBe(
       ["3038", "06066781050a0103", "a0030101ff", policy, rest].join(""),
     );

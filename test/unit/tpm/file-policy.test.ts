@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { der, tags } from "../../../lib/keys/tpm/der.js";
 import { emptyDigest, extend } from "../../../lib/keys/tpm/policy/digest.js";
-import type { FilePolicy } from "../../../lib/keys/tpm/policy/file-policy.js";
+import type { PolicyWay } from "../../../lib/keys/tpm/policy/native.js";
 import type { Step } from "../../../lib/keys/tpm/policy/steps.js";
 import { externalPublicArea } from "../../../lib/keys/tpm/public-area.js";
 import { parseTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
@@ -20,8 +20,8 @@ import {
 
 const fixture = (name: string): string =>
   path.join(__dirname, "..", "..", "fixtures", "go-tpm-keyfiles", `${name}.pem`);
-const read = (pem: string): FilePolicy[] | undefined => parseTss2Pem(pem).policies;
-const readOne = (...commands: Buffer[]): FilePolicy[] | undefined => read(keyFile(policyField(...commands)));
+const read = (pem: string): PolicyWay[] | undefined => parseTss2Pem(pem).policies;
+const readOne = (...commands: Buffer[]): PolicyWay[] | undefined => read(keyFile(policyField(...commands)));
 const invalid = (pem: string): string => {
   try {
     parseTss2Pem(pem);
@@ -33,7 +33,7 @@ const invalid = (pem: string): string => {
 };
 
 const digest = "5a".repeat(32);
-const at = "policy[0]";
+const at = "the key file's policy[0]";
 const pcrs: Step = { kind: "pcr", at, bank: 0x000b, indices: [0, 7, 23], digest: hex(digest) };
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const publicKey = externalPublicArea(ec.publicKey);
@@ -121,7 +121,7 @@ describe("the policy in a TPM key file is read:", () => {
       { kind: "duplicationSelect", newParentName: hex("000b", digest), objectName: hex("000b", digest) },
     ],
   ])("%s", (_what, code, body, step) => {
-    expect(readOne(command(code, body))).toEqual([{ at: "policy", steps: [step] }]);
+    expect(readOne(command(code, body))).toEqual([{ at: "the key file's policy", steps: [step] }]);
   });
 });
 
@@ -160,11 +160,16 @@ describe("what cannot be carried out is named:", () => {
       "without the object's handle",
     ],
     ["a secret of the NULL hierarchy", "0151", "400000070004400000070000", "without the object's handle"],
-    ["a signed policy that is not there", "016a", `${authorize}0010`, "without a signed policy in the file"],
+    [
+      "a signed policy that is not there",
+      "016a",
+      `${authorize}0010`,
+      "wants a signed policy, and the file has none",
+    ],
   ])("%s", (_what, code, body, what) => {
     const [policy, ...more] = readOne(command("016b"), command(code, body)) ?? [];
     expect(more).toEqual([]);
-    expect(policy).toMatchObject({ at: "policy", unsupported: expect.stringContaining(what) });
+    expect(policy).toMatchObject({ at: "the key file's policy", unsupported: expect.stringContaining(what) });
   });
 
   test("an unknown command hides none of those that are not what they should be", () => {
@@ -188,16 +193,22 @@ describe("signed policies", () => {
   test("are read in their order, each followed by the rest of the policy", () => {
     const file = keyFile(policyField(unsigned, command("016c", "00000155")), signedField(...kernels));
     const hmac: Step = { kind: "commandCode", code: 0x155 };
-    const inFirst = { ...pcrs, at: "authPolicy[0].policy[0]" };
+    const inFirst = { ...pcrs, at: "the key file's authPolicy[0].policy[0]" };
     expect(read(file)).toEqual([
-      { at: 'authPolicy[0] "kernel 6"', steps: [step([inFirst]), hmac] },
-      { at: "authPolicy[1]", steps: [{ kind: "authValue" }], unsupported: "TPM2_PolicyNV" },
-      { at: 'authPolicy[2] "the\\npassword"', steps: [step([{ kind: "authValue" }]), hmac] },
+      { at: 'the key file\'s authPolicy[0] "kernel 6"', steps: [step([inFirst]), hmac] },
+      {
+        at: "the key file's authPolicy[1]",
+        steps: [{ kind: "authValue" }],
+        unsupported: "TPM2_PolicyNV is not supported",
+      },
+      { at: 'the key file\'s authPolicy[2] "the\\npassword"', steps: [step([{ kind: "authValue" }]), hmac] },
     ]);
   });
 
   test("are read without a policy too, as GRUB's tools write them", () => {
-    const expected = [{ at: 'authPolicy[0] "the\\npassword"', steps: [step([{ kind: "authValue" }])] }];
+    const expected = [
+      { at: 'the key file\'s authPolicy[0] "the\\npassword"', steps: [step([{ kind: "authValue" }])] },
+    ];
     for (const fields of [[], [policyField()]]) {
       expect(read(keyFile(...fields, signedField(...kernels.slice(2))))).toEqual(expected);
     }
@@ -206,9 +217,9 @@ describe("signed policies", () => {
   test("may be in the policy itself", () => {
     const commands = [command("016b"), signedBy(authorize), command("016c", "00000155")];
     const steps = [step([{ kind: "authValue" }]), { kind: "commandCode", code: 0x155 }];
-    expect(readOne(...commands)).toEqual([{ at: "policy", steps }]);
+    expect(readOne(...commands)).toEqual([{ at: "the key file's policy", steps }]);
     expect(readOne(...commands, signedBy(authorize))).toMatchObject([
-      { unsupported: "more than one TPM2_PolicyAuthorize" },
+      { unsupported: "more than one TPM2_PolicyAuthorize is not supported" },
     ]);
   });
 
@@ -217,7 +228,7 @@ describe("signed policies", () => {
       const [policy] = read(keyFile(policyField(unsigned), ...fields)) ?? [];
       expect(policy).toMatchObject({
         steps: [],
-        unsupported: expect.stringContaining("without a signed policy in the file"),
+        unsupported: expect.stringContaining("wants a signed policy, and the file has none"),
       });
     }
   });
@@ -378,19 +389,19 @@ describe("a policy is refused with", () => {
 
 describe("of files that Go programs and openssl_tpm2_engine wrote", () => {
   const every: [string, string[]][] = [
-    ["policy-auth-value", ["policy"]],
-    ["policy-pcr", ["policy"]],
-    ["policy-pcr-auth-value", ["policy"]],
-    ["policy-pcr-engine", ["policy"]],
-    ["policy-secret", ["policy"]],
-    ["policy-or", ["policy"]],
-    ["policy-command-code", ["policy"]],
+    ["policy-auth-value", ["the key file's policy"]],
+    ["policy-pcr", ["the key file's policy"]],
+    ["policy-pcr-auth-value", ["the key file's policy"]],
+    ["policy-pcr-engine", ["the key file's policy"]],
+    ["policy-secret", ["the key file's policy"]],
+    ["policy-or", ["the key file's policy"]],
+    ["policy-command-code", ["the key file's policy"]],
     ...["rsa", "ecc"].map((kind): [string, string[]] => [
       `policy-signed-${kind}`,
       [
-        'authPolicy[0] "PCR 23 extended with 0x11"',
-        'authPolicy[1] "PCR 23 reset"',
-        'authPolicy[2] "password"',
+        'the key file\'s authPolicy[0] "PCR 23 extended with 0x11"',
+        'the key file\'s authPolicy[1] "PCR 23 reset"',
+        'the key file\'s authPolicy[2] "password"',
       ],
     ]),
   ];

@@ -88,7 +88,7 @@ test("an orOf of a key file takes what comes before as its branch", () => {
 test("ways of a key file follow each other; what of one is not supported is never taken", async () => {
   const steps = checkPolicy([authValue]);
   const ways = [
-    { at: "authPolicy[0]", steps, unsupported: "TPM2_PolicyNV" },
+    { at: "authPolicy[0]", steps, unsupported: "TPM2_PolicyNV is not supported" },
     { at: "authPolicy[1]", steps },
   ];
   const { policy } = nativePolicy(ways, false);

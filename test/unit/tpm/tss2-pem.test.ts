@@ -1,6 +1,7 @@
 import { der, tags } from "../../../lib/keys/tpm/der.js";
 import { ownerHierarchy } from "../../../lib/keys/tpm/parent.js";
-import { formatTss2Pem, parseTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
+import { parseTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
+import { formatTss2Pem } from "../../support/key-file.js";
 
 const publicArea = Buffer.from("000a00080000000000000000", "hex");
 const privateArea = Buffer.concat([Buffer.from("00c8", "hex"), Buffer.alloc(200, 7)]);

@@ -4,9 +4,9 @@ import { importWrappedTpmKey, type WrapForTpmOptions, wrapForTpm } from "../../.
 import { formatImportablePem, parseImportablePem } from "../../../lib/keys/tpm/importable-pem.js";
 import { externalPublicArea } from "../../../lib/keys/tpm/public-area.js";
 import { algorithms, tpm2b, uint16, uint32 } from "../../../lib/keys/tpm/structures.js";
-import { formatTss2Pem } from "../../../lib/keys/tpm/tss2-pem.js";
 import { kdfA, kdfE } from "../../../lib/provision/tpm/kdf.js";
 import { formatNote, parseNote } from "../../../lib/provision/tpm/wrapped-file.js";
+import { formatTss2Pem } from "../../support/key-file.js";
 import { Random } from "../../support/random.js";
 import { describeWith } from "../../support/requirements.js";
 

@@ -22,6 +22,9 @@ export interface FileCommand {
   body: Buffer;
 }
 
+/** How errors name a place in a key file, apart from the option `policy`. */
+export const inFile = (at: string): string => `the key file's ${at}`;
+
 /** A command that cannot be carried out here, and why. */
 export interface Unsupported {
   kind: "unsupported";
@@ -65,7 +68,7 @@ export function readCommand({ code, body }: FileCommand, at: string): Step | Uns
   const read = code === policyCommands.pcr ? pcrReader(body) : readers.get(code);
   if (read === undefined) return unsupported(commandName(code));
   const refuse = (what: string): Error => new StructureError(`${at}: ${what}`);
-  return readStructure(body, "the last parameter", (reader) => read(reader, at), refuse);
+  return readStructure(body, "the last parameter", (reader) => read(reader, inFile(at)), refuse);
 }
 
 function commandName(code: number): string {

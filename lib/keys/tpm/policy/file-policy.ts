@@ -1,15 +1,7 @@
 import { DerError, DerReader, der, integer, tags } from "../der.js";
-import { readCommand, type Unsupported } from "./file-commands.js";
+import { inFile, readCommand, type Unsupported } from "./file-commands.js";
+import type { PolicyWay } from "./native.js";
 import type { Step } from "./steps.js";
-
-/** One way to satisfy a key's policy, as the key's file has it. */
-export interface FilePolicy {
-  /** Where the file has it, for errors. */
-  at: string;
-  steps: Step[];
-  /** What of it cannot be carried out here, such as `TPM2_PolicyNV`; the steps are then those before it. */
-  unsupported?: string;
-}
 
 /** What a command asks for, and where the file has it. */
 interface PlacedStep {
@@ -29,7 +21,7 @@ interface PlacedStep {
 export function readFilePolicies(
   policy: Buffer | undefined,
   authPolicy: Buffer | undefined,
-): FilePolicy[] | undefined {
+): PolicyWay[] | undefined {
   const own = policy === undefined ? [] : readSteps(policy, "policy");
   const signed = authPolicy === undefined ? [] : readSigned(authPolicy);
   if (signed.length === 0) return own.length === 0 ? undefined : [filePolicy("policy", own)];
@@ -75,12 +67,16 @@ function readSteps(content: Buffer, what: string): PlacedStep[] {
   });
 }
 
+/** Far more than files have; each may be tried at each use. */
+const longest = 256;
+
 /** The elements of a SEQUENCE OF SEQUENCE. */
 function elements(content: Buffer, what: string): { content: Buffer; at: string }[] {
   const reader = new DerReader(readOnly(content, tags.sequence, what));
   const found: { content: Buffer; at: string }[] = [];
   while (reader.next !== undefined) {
     const at = `${what}[${found.length}]`;
+    if (found.length === longest) throw new DerError(`${what} has more than ${longest} elements`);
     found.push({ content: reader.read(tags.sequence, at), at });
   }
   return found;
@@ -117,16 +113,17 @@ function requireSigned(at: string, last: PlacedStep | undefined, first: PlacedSt
 }
 
 /** What comes before a PolicyAuthorize is what was signed. */
-function filePolicy(at: string, placed: readonly PlacedStep[]): FilePolicy {
+function filePolicy(place: string, placed: readonly PlacedStep[]): PolicyWay {
+  const at = inFile(place);
   let steps: Step[] = [];
   for (const { step } of placed) {
-    if (step.kind === "unsupported") return { at, steps, unsupported: step.what };
+    if (step.kind === "unsupported") return { at, steps, unsupported: `${step.what} is not supported` };
     if (step.kind !== "authorize") {
       steps.push(step);
     } else if (steps.length === 0 || step.signature === undefined) {
-      return { at, steps, unsupported: "TPM2_PolicyAuthorize without a signed policy in the file" };
+      return { at, steps, unsupported: "TPM2_PolicyAuthorize wants a signed policy, and the file has none" };
     } else if (steps.some(({ kind }) => kind === "authorize")) {
-      return { at, steps, unsupported: "more than one TPM2_PolicyAuthorize" };
+      return { at, steps, unsupported: "more than one TPM2_PolicyAuthorize is not supported" };
     } else {
       steps = [{ ...step, policy: steps }];
     }

@@ -28,7 +28,7 @@ export interface PolicyWay {
   at: string;
   /** Resolved (`resolvePolicy`) where there is an `or` or `authorize`. */
   steps: readonly Step[];
-  /** What of it cannot be carried out here: then this way is never taken. */
+  /** Why it cannot be carried out, such as `TPM2_PolicyNV is not supported`: then it is never taken. */
   unsupported?: string | undefined;
 }
 
@@ -84,7 +84,7 @@ class PathBuilder {
   paths({ at, steps, unsupported }: PolicyWay): Path[] {
     const paths = this.#append([{ name: at, steps: [] }], steps, at);
     if (unsupported === undefined) return paths;
-    const never: NativePolicyStep = { kind: "never", why: `${unsupported} is not supported` };
+    const never: NativePolicyStep = { kind: "never", why: unsupported };
     return paths.map(({ name, steps: done }) => ({ name, steps: [...done, never] }));
   }
 

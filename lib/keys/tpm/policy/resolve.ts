@@ -6,7 +6,7 @@ import { hashName } from "../structures.js";
 import { needsTpm, type PcrStep, pcrBits, type SecretStep, type Step } from "./steps.js";
 
 /** Which TPM to ask, and how long. */
-interface Place {
+export interface PolicyTpm {
   tcti: string;
   /** Milliseconds for one command. */
   timeout: number;
@@ -20,12 +20,12 @@ interface Place {
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT` for what the TPM does not have, and what `openTpmKey` throws for the TPM
  */
 export async function resolvePolicy(
-  steps: Step[],
+  steps: readonly Step[],
   connection: Connection,
-  place: Place,
+  place: PolicyTpm,
   call: number,
 ): Promise<Step[]> {
-  if (!needsTpm(steps)) return steps;
+  if (!needsTpm(steps)) return [...steps];
   const pcrs: PcrStep[] = [];
   const secrets: SecretStep[] = [];
   visit(steps, (step) => {
