@@ -25,7 +25,7 @@ export interface TpmKeyOptions extends TpmDevice, TpmKeySource, TpmSaltOptions {
   auth?: TpmAuth | undefined;
   /**
    * The policy that the key was made with, which is satisfied directly before each use. Needed for a key that its password alone does
-   * not open (without userWithAuth).
+   * not open (without userWithAuth), unless its PEM says the policy; what is given here counts before that.
    */
   policy?: TpmPolicy | undefined;
   /**
