@@ -1,5 +1,6 @@
 #include <tss2/tss2_mu.h>
 
+#include "other_copies.h"
 #include "tpm/authorization.h"
 #include "tpm/command.h"
 #include "tpm/key_area.h"
@@ -199,6 +200,54 @@ TEST_F(TpmPolicy, AnImportThatCannotBeCheckedThroughItsPolicyIsCheckedByATwin) {
   ImportOptions options{tcti_, SecretBytes(AsBytes(kKey)), SecretBytes(), {}};
   options.policy = std::move(never);
   EXPECT_STREQ(FailureOf([&] { ImportKey(std::move(options), {message, mac}); }).code, "ERR_IMPORT_VERIFY");
+}
+
+TEST_F(TpmPolicy, NoPasswordOfAPolicyStaysInMemory) {
+  std::string text;  // made at run time, so that no constant of the program has it
+  for (size_t i = 0; i < 48; i++) text += static_cast<char>('!' + (i * 41 + 17) % 90);
+  const std::string password = text.substr(0, 24);
+  const std::string of_owner = text.substr(24);
+  std::fill(text.begin(), text.end(), ' ');
+  const auto change_owner = [&](std::string_view before, std::string_view after) {
+    const Connection connection(tcti_, kDefaultTimeout);
+    UsePassword(connection.esys(), ESYS_TR_RH_OWNER, AsBytes(before));
+    Wiped<TPM2B_AUTH> changed;
+    SetPassword(AsBytes(after), changed.value);
+    ASSERT_EQ(Esys_HierarchyChangeAuth(&connection.esys(), ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                       ESYS_TR_NONE, &changed.value),
+              TSS2_RC_SUCCESS);
+  };
+  Policy policy{.paths = {}, .digest = {}, .has_password = true};
+  policy.paths.push_back({"policy", {}});
+  policy.paths[0].steps.emplace_back(PolicyAuthValue{false});
+  policy.paths[0].steps.emplace_back(OwnerSecret(""));
+  policy.digest = DigestOf(policy.paths[0].steps);
+  ImportOptions import{tcti_, SecretBytes(AsBytes(kKey)), SecretBytes(AsBytes(password)), {}};
+  import.policy = std::move(policy);
+  const Bytes message = Message(1024);
+  const Bytes mac = FromHex(kVectors[1].mac);
+  const Imported key = ImportKey(std::move(import), {message, mac});
+
+  change_owner("", of_owner);
+  const size_t before = OtherCopies(of_owner);
+  {
+    Policy used{.paths = {}, .digest = {}, .has_password = true};
+    used.paths.push_back({"policy", {}});
+    used.paths[0].steps.emplace_back(PolicyAuthValue{false});
+    used.paths[0].steps.emplace_back(OwnerSecret(of_owner));
+    OpenOptions options = OptionsWith(key, std::move(used), password);
+    std::get<LoadedKey>(options.key).parent.hierarchy_password = SecretBytes(AsBytes(of_owner));
+    const auto device = OpenKey(std::move(options));
+    EXPECT_EQ(Sign(*device, 1024), kVectors[1].mac);
+    EXPECT_EQ(Sign(*device, 1025), kVectors[2].mac);
+    EXPECT_GT(OtherCopies(password), 0u) << "the search itself must work";
+  }
+  // libtss2 4 frees copies of passwords unwiped: the threat model says so.
+  if constexpr (TSS2_MAJOR < 4) {
+    EXPECT_EQ(OtherCopies(password), 0u);
+    EXPECT_LE(OtherCopies(of_owner), before);
+  }
+  change_owner(of_owner, "");
 }
 
 TEST_F(TpmPolicy, ReadsPcrsAndNames) {

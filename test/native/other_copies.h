@@ -1,0 +1,42 @@
+#pragma once
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/bytes.h"
+#include "core/secret_bytes.h"
+
+namespace aws_hmac {
+
+/// How many times the process's writable memory holds these bytes, the place that is given itself not
+/// counted.
+inline size_t OtherCopies(std::string_view bytes) {
+  std::ifstream maps("/proc/self/maps");
+  std::ifstream memory("/proc/self/mem", std::ios::binary);
+  const std::boyer_moore_horspool_searcher searcher(bytes.begin(), bytes.end());
+  const auto itself = reinterpret_cast<uintptr_t>(bytes.data());
+  constexpr uintptr_t kShadow = 1 << 30;  // a sanitizer's own memory is larger than anything of ours
+  size_t copies = 0;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(" rw") == std::string::npos) continue;
+    const uintptr_t first = std::stoul(line, nullptr, 16);
+    const uintptr_t last = std::stoul(line.substr(line.find('-') + 1), nullptr, 16);
+    if (last - first > kShadow) continue;
+    Bytes pages(last - first);  // may lie within the very memory that it is a copy of
+    const auto own = reinterpret_cast<uintptr_t>(pages.data());
+    memory.clear();
+    memory.seekg(static_cast<std::streamoff>(first));
+    memory.read(reinterpret_cast<char*>(pages.data()), static_cast<std::streamsize>(pages.size()));
+    for (auto at = pages.begin(); (at = std::search(at, pages.end(), searcher)) != pages.end(); ++at) {
+      const uintptr_t address = first + static_cast<size_t>(at - pages.begin());
+      if (address != itself && (address < own || address >= own + pages.size())) copies++;
+    }
+    Wipe(pages.data(), pages.size());
+  }
+  return copies;
+}
+
+}  // namespace aws_hmac
