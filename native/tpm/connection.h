@@ -21,6 +21,8 @@ class Connection {
 
   /// Gives up what other clients may wait for (see Transport) until the next command.
   void Rest() noexcept { tcti_.Rest(); }
+  /// See Transport.
+  unsigned turns() const noexcept { return tcti_.turns(); }
 
   /// See Tcti. After a time-out, and when all handles of ours on this connection are released.
   bool AwaitsAnswer() const noexcept { return tcti_.AwaitsAnswer(); }

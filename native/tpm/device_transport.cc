@@ -83,6 +83,7 @@ void DeviceTransport::Rest() noexcept {
 // Whom we let in may still be there.
 TSS2_RC DeviceTransport::Reopen(Deadline deadline) {
   constexpr std::chrono::milliseconds kPause{5};
+  turns_++;
   for (;;) {
     device_ = Open(path_);
     if (device_) return TSS2_RC_SUCCESS;

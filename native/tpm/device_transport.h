@@ -21,6 +21,7 @@ class DeviceTransport : public Transport {
   TSS2_RC Send(std::span<const uint8_t> command, Deadline deadline) override;
   TSS2_RC Receive(std::span<uint8_t> response, size_t& size, Deadline deadline) override;
   void Rest() noexcept override;
+  unsigned turns() const noexcept override { return turns_; }
 
  private:
   TSS2_RC Reopen(Deadline deadline);
@@ -29,6 +30,7 @@ class DeviceTransport : public Transport {
   const bool shared_;
   Descriptor device_;
   bool awaits_response_ = false;
+  unsigned turns_ = 0;
 };
 
 }  // namespace aws_hmac::tpm

@@ -21,13 +21,26 @@ class OpenedKey {
       : esys_(esys), commands_(esys), policy_(options.policy ? &*options.policy : nullptr) {
     std::visit([&](const auto& key) { Open(key, options.protection); }, options.key);
     UsePassword(esys, key_.get(), options.protection.password.span());
+    name_ = NameOfKey();
   }
 
   Mac Sign(std::span<const uint8_t> message) {
     return commands_.Compute(key_.get(), *authorization_, message);
   }
 
+  /// Whether a session proves for each MAC that it is of this key.
+  bool HasSession() const noexcept { return authorization_->session() != ESYS_TR_NONE; }
+  /// Whether key and session are still at their handles in the TPM. After a reset they may be another's.
+  bool IsThere() const noexcept { return IsStillNamed(esys_, key_.get(), authorization_->session(), name_); }
+
  private:
+  Bytes NameOfKey() const {
+    TPM2B_NAME* name = nullptr;
+    Check(Esys_TR_GetName(&esys_, key_.get(), &name), "Esys_TR_GetName");
+    const EsysPtr<TPM2B_NAME> owned(name);
+    return Bytes(name->name, name->name + name->size);
+  }
+
   ESYS_CONTEXT& esys() const noexcept { return esys_; }
 
   void Open(const PersistentKey& key, const Protection& protection) {
@@ -71,6 +84,7 @@ class OpenedKey {
   MacCommands commands_;
   const Policy* policy_;
   Object key_;
+  Bytes name_;
   std::optional<Authorization> authorization_;
 };
 
@@ -84,12 +98,17 @@ class HmacKey : public HmacDevice {
     for (bool reopened = false;; reopened = true) {
       try {
         if (!opened_) Open();
-        return opened_->Sign(message);
+        Mac mac = opened_->Sign(message);
+        RequireOwn();
+        return mac;
       } catch (const Failure& failure) {
-        // A wrong password is sent once: each try counts towards the TPM's lockout.
-        if (std::string_view(failure.code) == "ERR_TPM_AUTH") refused_ = failure;
         const bool was_open = opened_.has_value();
-        if (was_open && !IsLost(failure)) throw;
+        const bool is_wrong_password = std::string_view(failure.code) == "ERR_TPM_AUTH";
+        const bool is_lost = IsLost(failure) ||
+                             (was_open && (is_wrong_password || IsOfSession(failure)) && !opened_->IsThere());
+        // A wrong password is sent once: each try counts towards the TPM's lockout.
+        if (is_wrong_password && !is_lost) refused_ = failure;
+        if (was_open && !is_lost) throw;
         Drop();
         // One that hangs is not asked twice, or its time-out would be twice as long.
         if (!was_open || reopened || failure.device_hangs) throw;
@@ -108,6 +127,14 @@ class HmacKey : public HmacDevice {
     connection_ = std::make_unique<Connection>(options_.tcti, options_.timeout);
     opened_.emplace(connection_->esys(), options_);
     overdue_.Forget();
+    seen_ = connection_->turns();
+  }
+
+  // Without a session a MAC may be of a key that another program has put where ours was before a reset.
+  void RequireOwn() {
+    if (opened_->HasSession() || seen_ == connection_->turns()) return;
+    if (!opened_->IsThere()) throw ToFailure(TPM2_RC_REFERENCE_H0, "TPM2_ReadPublic");
+    seen_ = connection_->turns();
   }
 
   void Drop() noexcept {
@@ -121,11 +148,16 @@ class HmacKey : public HmacDevice {
     return failure.api == Api::kTpm && (IsBroken(rc) || IsStale(rc));
   }
 
+  static bool IsOfSession(const Failure& failure) {
+    return failure.api == Api::kTpm && tpm::IsOfSession(static_cast<TSS2_RC>(failure.number));
+  }
+
   const OpenOptions options_;
   Overdue overdue_;
   std::unique_ptr<Connection> connection_;  // before the key, which is released through it
   std::optional<OpenedKey> opened_;
   std::optional<Failure> refused_;
+  unsigned seen_ = 0;  // turns of the connection when the key was last seen
 };
 
 }  // namespace

@@ -30,10 +30,59 @@ void OverwritePassword(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
 
 }  // namespace
 
+/// Lets a session prove that it is ours in a command that needs no authorization.
+class Auditing {
+ public:
+  Auditing(ESYS_CONTEXT& esys, ESYS_TR session) noexcept : esys_(esys), session_(session) {
+    Set(TPMA_SESSION_AUDIT);
+  }
+  Auditing(const Auditing&) = delete;
+  Auditing& operator=(const Auditing&) = delete;
+  ~Auditing() { Set(0); }
+
+ private:
+  void Set(TPMA_SESSION attributes) const noexcept {
+    if (session_ == ESYS_TR_NONE) return;
+    Esys_TRSess_SetAttributes(&esys_, session_, attributes, TPMA_SESSION_AUDIT);
+  }
+
+  ESYS_CONTEXT& esys_;
+  ESYS_TR session_;
+};
+
+bool Equal(const TPM2B_NAME& name, const TPM2B_NAME& other) {
+  return std::ranges::equal(std::span(name.name, name.size), std::span(other.name, other.size));
+}
+
+// Without a resource manager a TPM that was reset gives out the same handles again: what is there may be
+// another program's, which must not be flushed.
+bool IsGone(ESYS_CONTEXT& esys, ESYS_TR object) noexcept {
+  TPM2B_NAME* known = nullptr;
+  if (Esys_TR_GetName(&esys, object, &known) != TSS2_RC_SUCCESS) return false;
+  const EsysPtr<TPM2B_NAME> owned(known);
+  TPM2B_NAME* found = nullptr;
+  const TSS2_RC rc = End([&] {
+    return Esys_ReadPublic(&esys, object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, nullptr, &found, nullptr);
+  });
+  const EsysPtr<TPM2B_NAME> owned_found(found);
+  return IsStale(rc) || (rc == TSS2_RC_SUCCESS && !Equal(*known, *found));
+}
+
+bool IsSessionGone(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
+  const Auditing audited(esys, session);
+  TPM2B_DIGEST* random = nullptr;
+  const TSS2_RC rc =
+      End([&] { return Esys_GetRandom(&esys, session, ESYS_TR_NONE, ESYS_TR_NONE, 1, &random); });
+  const EsysPtr<TPM2B_DIGEST> owned(random);
+  // It has another key or cipher, if any. A policy's cannot audit, and lasts for no more than a command.
+  return IsStale(rc) || (IsOfSession(rc) && !Answered(rc, TPM2_RC_ATTRIBUTES));
+}
+
 // Nobody can be told of a failure here, and nothing is lost by it: the TPM was reset, or the connection is
 // gone and the resource manager flushes what was ours.
 void SessionTraits::Release(ESYS_CONTEXT& esys, Value session) noexcept {
   OverwritePassword(esys, session);
+  if (IsSessionGone(esys, session)) return;
   End([&] { return Esys_FlushContext(&esys, session); });
 }
 
@@ -42,7 +91,7 @@ void ObjectTraits::Release(ESYS_CONTEXT& esys, Value object) noexcept {
   Esys_TR_SetAuth(&esys, object, &kNothing);  // ESYS frees its copy of the password without wiping it
   if (IsPersistent(esys, object)) {
     Esys_TR_Close(&esys, &object);
-  } else {
+  } else if (!IsGone(esys, object)) {
     End([&] { return Esys_FlushContext(&esys, object); });
   }
 }
@@ -61,6 +110,17 @@ EsysPtr<TPM2B_PUBLIC> ReadPublic(ESYS_CONTEXT& esys, ESYS_TR object) {
     return Esys_ReadPublic(&esys, object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &area, nullptr, nullptr);
   });
   return EsysPtr<TPM2B_PUBLIC>(area);
+}
+
+bool IsStillNamed(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session, const Bytes& name) noexcept {
+  if (session != ESYS_TR_NONE)
+    Esys_TRSess_SetAttributes(&esys, session, TPMA_SESSION_AUDIT, TPMA_SESSION_AUDIT);
+  TPM2B_NAME* found = nullptr;
+  const TSS2_RC rc = Answer([&] {
+    return Esys_ReadPublic(&esys, object, session, ESYS_TR_NONE, ESYS_TR_NONE, nullptr, &found, nullptr);
+  });
+  const EsysPtr<TPM2B_NAME> owned(found);
+  return rc == TSS2_RC_SUCCESS && std::ranges::equal(std::span(found->name, found->size), name);
 }
 
 Object LoadContext(ESYS_CONTEXT& esys, const Bytes& bytes) {

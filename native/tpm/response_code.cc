@@ -139,6 +139,8 @@ bool IsStale(TSS2_RC rc) {
          code.error == TPM2_RC_HANDLE;
 }
 
+bool IsOfSession(TSS2_RC rc) { return Decode(rc).subject == Subject::kSession; }
+
 bool IsTimeout(TSS2_RC rc) { return ErrnoOf(rc) == ETIMEDOUT; }
 
 bool IsBroken(TSS2_RC rc) {

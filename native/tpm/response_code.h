@@ -40,6 +40,8 @@ bool Answered(TSS2_RC rc, TPM2_RC error);
 bool IsBusy(TSS2_RC rc);
 /// A handle or session means nothing to the TPM any more: it was reset, or lost them.
 bool IsStale(TSS2_RC rc);
+/// The TPM complains of a session.
+bool IsOfSession(TSS2_RC rc);
 /// The TPM did not answer in time.
 bool IsTimeout(TSS2_RC rc);
 /// The failure lies between us and the TPM, a time-out included; afterwards an ESYS context refuses every

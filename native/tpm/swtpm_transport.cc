@@ -141,6 +141,7 @@ bool SwtpmTransport::ShallConnect() const {
 
 TSS2_RC SwtpmTransport::Connect(Deadline deadline) {
   socket_.Close();
+  turns_++;
   const TSS2_RC rc =
       path_.empty() ? ConnectTcp(addresses_.get(), deadline, socket_) : ConnectUnix(path_, deadline, socket_);
   connected_ = std::chrono::steady_clock::now();

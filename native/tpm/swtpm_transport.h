@@ -32,6 +32,7 @@ class SwtpmTransport : public Transport {
   TSS2_RC Send(std::span<const uint8_t> command, Deadline deadline) override;
   TSS2_RC Receive(std::span<uint8_t> response, size_t& size, Deadline deadline) override;
   void Rest() noexcept override;
+  unsigned turns() const noexcept override { return turns_; }
 
  private:
   struct FreeAddresses {
@@ -44,6 +45,7 @@ class SwtpmTransport : public Transport {
   const std::string path_;
   std::unique_ptr<addrinfo, FreeAddresses> addresses_;  // of TCP
   Descriptor socket_;
+  unsigned turns_ = 0;
   std::chrono::steady_clock::time_point connected_;
 };
 

@@ -26,6 +26,7 @@ class Tcti : private TSS2_TCTI_CONTEXT_COMMON_V2 {
   TSS2_TCTI_CONTEXT* context() noexcept;
   /// See Transport.
   void Rest() noexcept;
+  unsigned turns() const noexcept { return transport_->turns(); }
 
   /// Whether the command that was not answered in time may still be.
   bool AwaitsAnswer() const noexcept { return state_ == State::kOverdue; }

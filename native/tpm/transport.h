@@ -26,6 +26,8 @@ class Transport {
   virtual TSS2_RC Receive(std::span<uint8_t> response, size_t& size, Deadline deadline) = 0;
   /// Gives up what other clients may wait for; the next command takes it again.
   virtual void Rest() noexcept {}
+  /// How often others may have been let in so far: they may have changed anything.
+  virtual unsigned turns() const noexcept { return 0; }
 };
 
 }  // namespace aws_hmac::tpm
