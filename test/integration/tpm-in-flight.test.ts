@@ -103,6 +103,7 @@ describeWith(["swtpm", "tpm2-tools"], "64 requests in flight", () => {
     ["a persistent key, encrypted session", "handle", "session"],
     ["a persistent key, password in clear", "handle", "none"],
     ["a PEM, encrypted session", "pem", "session"],
+    ["a PEM, password in clear", "pem", "none"],
     ["a PEM with a policy, encrypted session", "pem", "session", policy],
     ["a persistent key with a policy, password in clear", "handle", "none", policy],
   ] as const)("%s", (_, source, encryption, withPolicy?: TpmPolicy) => {

@@ -71,6 +71,15 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM key of tpm2-tools", () => {
     expect(await macOf(key, day)).toBe(expected(day));
   });
 
+  test("of ours, at a handle: tpm2_hmac makes the same MACs", async () => {
+    await importTpmKey(Buffer.from(secret), { tcti: suite.tcti, handle: 0x81008001, auth });
+    for (const length of [0, 1, 8, 64, 1024, 1025, 100_000]) {
+      const message = Buffer.alloc(length, 7);
+      expect(theirMac("0x81008001", message)).toBe(expected(message));
+    }
+    suite.tool("tpm2_evictcontrol", "-C", "o", "-c", "0x81008001");
+  });
+
   test("a wrong password of a context file's key is not sent again", async () => {
     makeKey();
     const key = await suite.open({ contextFile: suite.file("k.ctx"), auth: { password } });

@@ -134,6 +134,17 @@ const scenarios = {
     // The device has got its first command when the test tells us so.
     process.stdin.once("data", () => process.exit(7));
   },
+  async "fail in many ways"() {
+    for (const options of device.attempts) {
+      const outcome = openTpmKey(options).then((key) => key.mac(message).finally(() => key.close()));
+      console.log(
+        await outcome.then(
+          () => "signed",
+          ({ code }) => code,
+        ),
+      );
+    }
+  },
   async "time out while the device hangs"() {
     console.log(await open().catch((error) => error.code));
   },
