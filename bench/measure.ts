@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import type { Effort } from "./part.js";
@@ -30,12 +31,15 @@ export interface Result {
   targets: number[];
   delay: Delay;
   targetDelay: number | undefined;
+  /** Milliseconds that an unrelated fs.stat took meanwhile, one after the other: the median of the rounds' medians. */
+  stat: number;
 }
 
 export interface Comparison {
   results: Result[];
   /** The delay in the same rounds while nothing ran. */
   idle: Delay;
+  idleStat: number;
 }
 
 /**
@@ -63,28 +67,55 @@ export async function load(call: () => unknown, inFlight: number, seconds: numbe
   return (calls * 1000) / (performance.now() - begin);
 }
 
-/** Runs the contenders by turns, `rounds` times, every other round backwards. */
-export async function compare(contenders: Contender[], { rounds, seconds }: Effort): Promise<Comparison> {
+/** Times an fs.stat, which waits for one of libuv's four threads, every millisecond until `end` settles: the median in milliseconds. */
+async function timeStats(end: Promise<unknown>): Promise<number> {
+  let running = true;
+  const stop = (): void => {
+    running = false;
+  };
+  end.then(stop, stop);
+  const times: number[] = [];
+  while (running) {
+    const begin = performance.now();
+    await stat(__filename);
+    times.push(performance.now() - begin);
+    await setTimeout(1);
+  }
+  return median(times);
+}
+
+/** Runs the contenders by turns, `rounds` times, every other round backwards; with `stats` fs.stat is timed beside them. */
+export async function compare(
+  contenders: Contender[],
+  { rounds, seconds }: Effort,
+  { stats }: { stats: boolean } = { stats: false },
+): Promise<Comparison> {
   for (const { run } of contenders) await run(seconds / 5); // warms the compiler up
   const idle: Contender = { name: "idle", run: (duration) => setTimeout(duration * 1000, 0) };
   const all = [idle, ...contenders].map((contender) => ({
     contender,
     rates: [] as number[],
     delays: [] as Delay[],
+    stats: [] as number[],
   }));
   for (let round = 0; round < rounds; round++) {
-    for (const { contender, rates, delays } of round % 2 === 0 ? all : [...all].reverse()) {
+    for (const { contender, ...measured } of round % 2 === 0 ? all : [...all].reverse()) {
       const monitor = monitorEventLoopDelay({ resolution: 1 });
       monitor.enable();
-      rates.push(await contender.run(seconds));
+      const run = contender.run(seconds);
+      if (stats) measured.stats.push(await timeStats(run));
+      measured.rates.push(await run);
       monitor.disable();
-      delays.push({ p50: milliseconds(monitor.percentile(50)), p99: milliseconds(monitor.percentile(99)) });
+      measured.delays.push({
+        p50: milliseconds(monitor.percentile(50)),
+        p99: milliseconds(monitor.percentile(99)),
+      });
     }
   }
   const [nothing, ...compared] = all;
   if (!nothing || compared.length === 0) throw new Error("nothing to compare");
   const baselines = compared.filter(({ contender }, index) => index === 0 || contender.baseline);
-  const results = compared.map(({ contender, rates, delays }) => ({
+  const results = compared.map(({ contender, rates, delays, stats: times }) => ({
     name: contender.name,
     rate: median(rates),
     ratios: baselines.map((baseline) =>
@@ -93,8 +124,9 @@ export async function compare(contenders: Contender[], { rounds, seconds }: Effo
     targets: contender.targets ?? [],
     delay: medianDelay(delays),
     targetDelay: contender.targetDelay,
+    stat: median(times),
   }));
-  return { results, idle: medianDelay(nothing.delays) };
+  return { results, idle: medianDelay(nothing.delays), idleStat: median(nothing.stats) };
 }
 
 function milliseconds(nanoseconds: number): number {

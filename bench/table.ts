@@ -18,6 +18,17 @@ export function printRatesAndDelays(title: string, { results, idle }: Comparison
   print(title, [[...rateColumns(results), ...delayColumns], ...rows]);
 }
 
+/** The same with fs.stat's time instead of the event loop's. */
+export function printRatesAndStats(title: string, { results, idleStat }: Comparison): void {
+  const rows = results.map((result) => [
+    ...rates(result),
+    result.stat.toFixed(2),
+    "< 2",
+    idleStat.toFixed(2),
+  ]);
+  print(title, [[...rateColumns(results), "fs.stat p50", "target", "idle p50"], ...rows]);
+}
+
 function rateColumns([first]: Result[]): string[] {
   const ratios = first?.ratios.flatMap((_, index) => [
     index === 0 ? "ratio" : `to line ${index + 1}`,
