@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import path from "node:path";
 import { modulePath } from "./module-path.js";
@@ -8,7 +9,7 @@ import type { TestToken } from "./token.js";
 export interface Remote extends TestToken {
   /** Folder of the socket, which is named `p11`. */
   folder: string;
-  /** Ends the server at once, as a crash would. */
+  /** Ends the server at once, and what serves its clients, as a crash of the machine would. */
   kill(): Promise<void>;
   /** Starts it again. */
   start(): Promise<void>;
@@ -40,7 +41,10 @@ export async function serveToken(behind: TestToken): Promise<Remote> {
     env: { ...process.env },
     folder,
     kill: async () => {
-      server.child.kill("SIGKILL");
+      const { pid } = server.child;
+      // One process serves each connection, and outlives the server.
+      const serving = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean);
+      for (const one of [pid, ...serving.map(Number)]) process.kill(Number(one), "SIGKILL");
       await until("p11-kit server ends", () => !server.alive());
     },
     start,
