@@ -1,5 +1,5 @@
 import { describeWith } from "../support/requirements.js";
 import { softHsmToken } from "../support/softhsm.js";
-import { tokenSuite } from "./suite.js";
+import { judging, tokenSuite } from "./suite.js";
 
-describeWith(["softhsm"], "SoftHSM", () => tokenSuite(softHsmToken));
+describeWith(["softhsm", "opensc"], "SoftHSM", () => tokenSuite(softHsmToken, judging));

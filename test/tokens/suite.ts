@@ -1,12 +1,14 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Worker } from "node:worker_threads";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
 import { importPkcs11Key, openKey, openPkcs11Key, type Pkcs11KeyOptions } from "../../lib/index.js";
 import { contract } from "../contract/contract.js";
 import { secretAccessKey as secret } from "../support/backends.js";
-import type { TestToken } from "../support/token.js";
+import { temporaryFolder } from "../support/process.js";
+import { pkcs11Tool, type TestToken } from "../support/token.js";
 
 jest.setTimeout(30_000); // NSS derives a key from the PIN at each login
 
@@ -17,6 +19,9 @@ export function hmac(message: Uint8Array, key = secret): string {
 export async function macOf(key: HmacKey, message: Uint8Array): Promise<string> {
   return Buffer.from(await key.mac(message)).toString("hex");
 }
+
+/** CKA_ID of the key `signer`. */
+const signerId = Buffer.from("5161", "hex");
 
 /** Opens a key, compares one MAC with node:crypto's and closes it. */
 export async function expectSigns(options: Pkcs11KeyOptions, key?: string): Promise<void> {
@@ -146,7 +151,8 @@ export function importing(token: () => TestToken): void {
   const here = (): Pkcs11KeyOptions & { pin: string } => ({ ...place(token()), pin: token().pin });
 
   test("an import gives a URI by which the key opens", async () => {
-    const imported = await importPkcs11Key(Buffer.from(secret), { ...here(), label: "signer" });
+    const options = { ...here(), label: "signer", id: signerId };
+    const imported = await importPkcs11Key(Buffer.from(secret), options);
     expect(imported.extractable).toBe(false);
     const { pin, initArgs } = token();
     await expectSigns({ ...imported, pin });
@@ -179,8 +185,43 @@ export function importing(token: () => TestToken): void {
   });
 }
 
-/** The two suites above and the contract of every HmacKey. */
-export function tokenSuite(start: () => Promise<TestToken>): void {
+/** What pkcs11-tool, in a process of its own, says of the key that was imported and does with it. */
+export function judging(token: () => TestToken): void {
+  const key = ["--type", "secrkey", "--id", signerId.toString("hex")];
+  const list = async (pin?: string): Promise<string | undefined> => {
+    const objects = (await pkcs11Tool(token(), ["--list-objects"], pin)).split(/^(?=\w.* Object)/m);
+    return objects.find((object) => /label: +signer$/m.test(object));
+  };
+
+  test("pkcs11-tool sees a private key for signing, whose value does not come out", async () => {
+    expect(await list()).toBeUndefined();
+    const listed = await list(token().pin);
+    expect(listed).toMatch(/Access: +sensitive\b/);
+    expect(listed).toMatch(/Usage: +(none|sign)$/m); // 0.23 does not tell of signing
+    expect(listed).not.toMatch(/VALUE|(?<!never )extractable/);
+    const read = pkcs11Tool(token(), ["--read-object", ...key], token().pin);
+    await expect(read).rejects.toThrow(/CKR_ATTRIBUTE_SENSITIVE/);
+  });
+
+  test("pkcs11-tool makes the same MACs", async () => {
+    const { folder, remove } = temporaryFolder("mac");
+    try {
+      const [input, output] = [path.join(folder, "in"), path.join(folder, "out")];
+      writeFileSync(input, "20261123");
+      const sign = ["--sign", "--mechanism", "SHA256-HMAC", "--input-file", input, "--output-file", output];
+      await pkcs11Tool(token(), [...sign, "--id", signerId.toString("hex")], token().pin);
+      expect(readFileSync(output).toString("hex")).toBe(hmac(Buffer.from("20261123")));
+    } finally {
+      remove();
+    }
+  });
+}
+
+/** Importing, signing and the contract of every HmacKey, on a token; and then `more`. */
+export function tokenSuite(
+  start: () => Promise<TestToken>,
+  more: (token: () => TestToken) => void = () => undefined,
+): void {
   let token: TestToken;
   beforeAll(async () => {
     token = await start();
@@ -197,4 +238,5 @@ export function tokenSuite(start: () => Promise<TestToken>): void {
         stop: async () => undefined,
       }),
     }));
+  more(() => token);
 }
