@@ -42,6 +42,17 @@ export {
   type TpmWrappedImportToHandle,
   type TpmWrappedImportToPem,
 } from "./provision/import-wrapped-tpm.js";
+export {
+  type ListedPkcs11Key,
+  type ListedPkcs11Token,
+  listPkcs11Keys,
+  type Pkcs11Attribute,
+  type Pkcs11Listing,
+  type Pkcs11ListOptions,
+  type Pkcs11RemoveOptions,
+  removePkcs11Key,
+} from "./provision/pkcs11/housekeeping.js";
+export type { Pkcs11Wrapped, Pkcs11WrappingKey } from "./provision/pkcs11/wrapped.js";
 export { type ImportedPkcs11Key, importPkcs11Key, type Pkcs11ImportOptions } from "./provision/pkcs11.js";
 export type {
   ImportedTpmHandle,

@@ -231,10 +231,65 @@ export interface NativePkcs11Open extends NativeTokenQuery, NativePkcs11Login {
   id?: Uint8Array;
 }
 
+/** How a new key is encrypted on its way: for an RSA private key of that name, or for one made on the spot. */
+export interface NativePkcs11Wrapping {
+  label?: string;
+  id?: Uint8Array;
+  /** The key under AES key wrap with padding, by the AES key of that name instead. */
+  wrapped?: Uint8Array;
+}
+
 export interface NativePkcs11Import extends NativeTokenQuery, NativePkcs11Login, NativeProbe {
   label: string;
   id: Uint8Array;
+  /** It was chosen, not made for this key. */
+  hasOwnId: boolean;
+  /** Another id that nothing has. */
+  spareId: Uint8Array;
   key: Uint8Array;
+  wrapping?: NativePkcs11Wrapping;
+  replace: boolean;
+  allowWrapping: boolean;
+}
+
+export interface NativePkcs11Imported {
+  extractable: boolean;
+  wrappable?: boolean;
+  /** Names of attributes. */
+  leftOut: string[];
+}
+
+export interface NativePkcs11List extends NativeTokenQuery, NativePkcs11Login {}
+
+export interface NativePkcs11ListedKey {
+  label: Uint8Array;
+  id: Uint8Array;
+  keyType: string;
+  attributes: string[];
+  isUsable: boolean;
+}
+
+export interface NativePkcs11Listed {
+  /** Path of the module. */
+  module: string;
+  tokenLabel: string;
+  serial: string;
+  manufacturer: string;
+  model: string;
+  slot: number;
+  loginRequired: boolean;
+  loggedIn: boolean;
+  keys: NativePkcs11ListedKey[];
+}
+
+export interface NativePkcs11Listing {
+  tokens: NativePkcs11Listed[];
+  /** Modules that do not work, and why. */
+  broken: string;
+}
+
+export interface NativePkcs11Remove extends NativePkcs11Open {
+  force: boolean;
 }
 
 /** An error of the addon, before it gets its class. */
@@ -255,7 +310,9 @@ export interface NativeConnection {
   removeTpm(id: number, options: NativeTpmRemove): Promise<void>;
   readTpm(id: number, options: NativeTpmQuery): Promise<NativeTpmValues>;
   openPkcs11(id: number, options: NativePkcs11Open): Promise<void>;
-  importPkcs11(id: number, options: NativePkcs11Import): Promise<{ extractable: boolean }>;
+  importPkcs11(id: number, options: NativePkcs11Import): Promise<NativePkcs11Imported>;
+  listPkcs11(id: number, options: NativePkcs11List): Promise<NativePkcs11Listing>;
+  removePkcs11(id: number, options: NativePkcs11Remove): Promise<void>;
   /** HMAC-SHA256 by the opened key: 32 bytes. */
   mac(id: number, message: Uint8Array): Promise<Uint8Array>;
   /** Rejects the call `id` now; drops it from the queue, or discards its answer. */

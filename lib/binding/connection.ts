@@ -5,7 +5,11 @@ import {
   addon,
   type NativeConnection,
   type NativePkcs11Import,
+  type NativePkcs11Imported,
+  type NativePkcs11List,
+  type NativePkcs11Listing,
   type NativePkcs11Open,
+  type NativePkcs11Remove,
   type NativeTpm,
   type NativeTpmImport,
   type NativeTpmImported,
@@ -53,8 +57,16 @@ export class Connection {
     return this.#call(call, (id) => this.#native.openPkcs11(id, options));
   }
 
-  importPkcs11(options: NativePkcs11Import, call: CallOptions): Promise<{ extractable: boolean }> {
+  importPkcs11(options: NativePkcs11Import, call: CallOptions): Promise<NativePkcs11Imported> {
     return this.#call(call, (id) => this.#native.importPkcs11(id, options));
+  }
+
+  listPkcs11(options: NativePkcs11List, call: CallOptions): Promise<NativePkcs11Listing> {
+    return this.#call(call, (id) => this.#native.listPkcs11(id, options));
+  }
+
+  removePkcs11(options: NativePkcs11Remove, call: CallOptions): Promise<void> {
+    return this.#call(call, (id) => this.#native.removePkcs11(id, options));
   }
 
   /** HMAC-SHA256 of `message` by the opened key: 32 bytes. */

@@ -27,6 +27,16 @@ export function checkTimeout(timeout: number | undefined, fallback = defaultTime
 }
 
 /**
+ * An option that is true or false, and false by default.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`
+ */
+export function flag(option: string, value: boolean | undefined): boolean {
+  if (value !== undefined && typeof value !== "boolean") throw invalid(`${option} must be true or false`);
+  return value ?? false;
+}
+
+/**
  * A copy of a secret as bytes (UTF-8), which the caller wipes; the argument is not changed.
  *
  * @param option the option's name, for the error

@@ -27,6 +27,8 @@ Napi::Function Connection::Define(Napi::Env env) {
        InstanceMethod<&Connection::Submit<RemoveTpm>>("removeTpm"),
        InstanceMethod<&Connection::Submit<OpenPkcs11>>("openPkcs11"),
        InstanceMethod<&Connection::Submit<ImportPkcs11>>("importPkcs11"),
+       InstanceMethod<&Connection::Submit<ListPkcs11>>("listPkcs11"),
+       InstanceMethod<&Connection::Submit<RemovePkcs11>>("removePkcs11"),
        InstanceMethod<&Connection::Mac>("mac"), InstanceMethod<&Connection::Cancel>("cancel"),
        InstanceMethod<&Connection::Close>("close"), InstanceMethod<&Connection::Abandon>("abandon")});
 }

@@ -258,23 +258,6 @@ std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options) {
   return std::make_unique<OpenCall<pkcs11::OpenOptions>>(id, pkcs11::OpenKey, std::move(open));
 }
 
-std::unique_ptr<Call> ImportPkcs11(uint64_t id, const Options& options) {
-  auto login = LoginOf(options);
-  if (!login) options.Refuse("pin", "a Uint8Array");
-  pkcs11::ImportOptions import{.token = TokenOf(options),
-                               .label = options.String("label"),
-                               .id = options.ByteArray("id"),
-                               .login = std::move(*login),
-                               .key = options.Secret("key")};
-  const auto describe = [](Napi::Env env, const pkcs11::Imported& imported) -> Napi::Value {
-    auto result = Napi::Object::New(env);
-    result.Set("extractable", Napi::Boolean::New(env, imported.extractable));
-    return result;
-  };
-  return std::make_unique<ImportCall<pkcs11::ImportOptions, pkcs11::Imported>>(
-      id, pkcs11::ImportKey, describe, std::move(import), options);
-}
-
 std::unique_ptr<Call> Sign(uint64_t id, std::span<const uint8_t> message) {
   return std::make_unique<SignCall>(id, message);
 }

@@ -25,6 +25,8 @@ std::unique_ptr<Call> ReadTpm(uint64_t id, const Options& options);
 std::unique_ptr<Call> RemoveTpm(uint64_t id, const Options& options);
 std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options);
 std::unique_ptr<Call> ImportPkcs11(uint64_t id, const Options& options);
+std::unique_ptr<Call> ListPkcs11(uint64_t id, const Options& options);
+std::unique_ptr<Call> RemovePkcs11(uint64_t id, const Options& options);
 std::unique_ptr<Call> Sign(uint64_t id, std::span<const uint8_t> message);
 
 }  // namespace aws_hmac::napi

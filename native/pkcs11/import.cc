@@ -1,7 +1,5 @@
 #include <algorithm>
-#include <array>
 #include <exception>
-#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,8 +7,11 @@
 #include "pkcs11/key.h"
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/return_value.h"
+#include "pkcs11/secrecy.h"
 #include "pkcs11/session.h"
+#include "pkcs11/template.h"
 #include "pkcs11/token.h"
+#include "pkcs11/wrapping.h"
 
 namespace aws_hmac::pkcs11 {
 namespace {
@@ -18,87 +19,174 @@ namespace {
 // SoftHSM signs with no less. HMAC itself pads a short key with zeros (RFC 2104, 2): the MAC is the same.
 constexpr size_t kLeastKeySize = 32;
 
-// What a module may not know, and is then created without, from the last on.
-constexpr auto kOptional = std::to_array<CK_ATTRIBUTE_TYPE>(
-    {CKA_DERIVE, CKA_UNWRAP, CKA_WRAP, CKA_DECRYPT, CKA_ENCRYPT, CKA_VERIFY});
-
-SecretBytes Padded(SecretBytes key) {
-  if (key.size() >= kLeastKeySize) return key;
-  SecretBytes padded(kLeastKeySize);
-  std::ranges::copy(key.span(), padded.data());
+SecretBytes Padded(std::span<const uint8_t> key) {
+  SecretBytes padded(std::max(key.size(), kLeastKeySize));
+  std::ranges::copy(key, padded.data());
   return padded;
 }
 
-bool DislikesTemplate(CK_RV rv) {
-  return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
-         rv == CKR_TEMPLATE_INCONSISTENT;
-}
+class Import {
+ public:
+  Import(Session& session, ImportOptions options, const Probe& probe)
+      : session_(session),
+        options_(std::move(options)),
+        probe_(probe),
+        padded_(Padded(options_.key.span())) {}
 
-// Every attribute is explicit: the defaults of NSS and openCryptoki let the value be read.
-CK_OBJECT_HANDLE Create(const Session& session, std::string& label, Bytes& id, SecretBytes& key) {
-  CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
-  CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
-  CK_BBOOL yes = CK_TRUE;
-  CK_BBOOL no = CK_FALSE;
-  std::vector<CK_ATTRIBUTE> attributes{
-      {CKA_CLASS, &secret_key, sizeof secret_key},
-      {CKA_KEY_TYPE, &generic, sizeof generic},
-      {CKA_LABEL, label.data(), label.size()},
-      {CKA_VALUE, key.data(), key.size()},
-      {CKA_TOKEN, &yes, sizeof yes},
-      {CKA_PRIVATE, &yes, sizeof yes},
-      {CKA_SENSITIVE, &yes, sizeof yes},
-      {CKA_EXTRACTABLE, &no, sizeof no},
-      {CKA_SIGN, &yes, sizeof yes},
-  };
-  if (!id.empty()) attributes.push_back({CKA_ID, id.data(), id.size()});
-  const size_t required = attributes.size();
-  std::ranges::transform(kOptional, std::back_inserter(attributes), [&](CK_ATTRIBUTE_TYPE type) {
-    return CK_ATTRIBUTE{type, &no, sizeof no};
-  });
-  for (;;) {
-    CK_OBJECT_HANDLE object = 0;
-    const CK_RV rv = session->C_CreateObject(session.handle(), attributes.data(), attributes.size(), &object);
-    if (rv == CKR_OK) return object;
-    if (!DislikesTemplate(rv) || attributes.size() == required) throw CallFailed(rv, "C_CreateObject");
-    attributes.pop_back();
+  Imported Run() {
+    const std::vector<CK_OBJECT_HANDLE> old = Replaced();
+    const Bytes wanted = options_.id;
+    // NSS overwrites the key of the same CKA_ID at once, and the new one is not proved yet.
+    const bool is_renamed = !old.empty() && Attribute(session_, old.front(), CKA_ID) == wanted;
+    if (is_renamed) options_.id = options_.spare_id;
+    auto [object, imported] = Make();
+    if (is_renamed) Rename(object, wanted, "the old key is untouched, and the new one was not kept");
+    if (!old.empty()) RemoveOld(old.front(), object, is_renamed);
+    return imported;
   }
-}
 
-// Whether `buffer` holds a part of the key, of eight bytes or more. NSS refuses, and leaves ciphertext there
-// all the same.
-bool Holds(std::span<const uint8_t> buffer, std::span<const uint8_t> key) {
-  const size_t size = std::min<size_t>(key.size(), 8);
-  for (size_t first = 0; first + size <= key.size(); first++) {
-    const auto part = key.subspan(first, size);
-    // Not std::ranges::search, which Debian 12's clang-tidy cannot parse.
-    if (std::search(buffer.begin(), buffer.end(), part.begin(), part.end()) != buffer.end()) return true;
+ private:
+  // The key that gives way to the new one; none of the others may be in its way.
+  std::vector<CK_OBJECT_HANDLE> Replaced() const {
+    const std::optional<Bytes> id = options_.has_own_id ? std::optional(options_.id) : std::nullopt;
+    const std::string where = " on " + session_.token().Name();
+    if (options_.replace) {
+      std::vector<CK_OBJECT_HANDLE> old = FindSecretKeys(session_, options_.label, id);
+      if (old.size() > 1) {
+        throw Refusal("ERR_KEY_AMBIGUOUS", "several keys to replace, " + Wanted(options_.label, id) + where +
+                                               ": " + NamesOf(session_, old) +
+                                               "; choose one by label and id");
+      }
+      if (!old.empty() && !IsHmacKey(session_, old.front())) {
+        throw Refusal("ERR_KEY_UNSUITABLE",
+                      "only an HMAC key is replaced, and this is none: " + NamesOf(session_, old) + where);
+      }
+      if (!old.empty()) return old;
+    }
+    // By id alone: what has the same CKA_ID and another label would be overwritten by NSS.
+    const std::vector<CK_OBJECT_HANDLE> taken = FindSecretKeys(session_, std::nullopt, options_.id);
+    if (taken.empty()) return {};
+    throw Refusal("ERR_KEY_EXISTS", "there is a key with this id already" + where + ": " +
+                                        NamesOf(session_, taken) +
+                                        "; choose another id, or set replace for the same label and id");
   }
-  return false;
-}
 
-// Asked without a buffer and with one: a module may guard only one of the two.
-bool ValueComesOut(const Session& session, CK_OBJECT_HANDLE object, std::span<const uint8_t> key) {
-  SecretBytes buffer(4096);
-  for (uint8_t* const data : {static_cast<uint8_t*>(nullptr), buffer.data()}) {
-    const CK_ULONG given = data == nullptr ? 0 : buffer.size();
-    CK_ATTRIBUTE value{CKA_VALUE, data, given};
-    const CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &value, 1);
-    if (rv == CKR_OK) return true;
-    if (value.ulValueLen != given && value.ulValueLen != CK_UNAVAILABLE_INFORMATION) return true;
+  // CKK_GENERIC_SECRET, as openCryptoki makes nothing else; CKK_SHA256_HMAC where a module wants that.
+  std::pair<CK_OBJECT_HANDLE, Imported> Make() {
+    try {
+      return MakeOfType(CKK_GENERIC_SECRET);
+    } catch (const Failure& failure) {
+      if (!DislikesTemplate(failure.number) && failure.number != CKR_KEY_TYPE_INCONSISTENT) throw;
+    }
+    return MakeOfType(CKK_SHA256_HMAC);
   }
-  return Holds(buffer.span(), key);
-}
 
-void Verify(const Session& session, CK_OBJECT_HANDLE object, std::span<const uint8_t> key,
-            const Probe& probe) {
-  if (ValueComesOut(session, object, key) || Flag(session, object, CKA_SENSITIVE) != true) {
-    throw Refusal("ERR_KEY_READABLE", "the module would let the key's value be read, so it was not kept");
+  std::pair<CK_OBJECT_HANDLE, Imported> MakeOfType(CK_KEY_TYPE type) {
+    const NewKey key = options_.wrapping ? UnwrapKey(session_, *options_.wrapping, padded_.span(), type,
+                                                     options_.label, options_.id)
+                                         : Create(type);
+    try {
+      return {key.object, Verify(key)};
+    } catch (const std::exception& error) {
+      Destroy(key.object, error);
+      throw;
+    }
   }
-  if (!std::ranges::equal(Sign(session, object, probe.message).bytes, probe.mac)) {
-    throw Refusal("ERR_IMPORT_VERIFY", "the new key gives wrong MACs, so it was not kept");
+
+  NewKey Create(CK_KEY_TYPE type) {
+    const MakeObject make = [&](std::vector<CK_ATTRIBUTE>& attributes, CK_OBJECT_HANDLE* object) {
+      attributes.push_back({CKA_VALUE, padded_.data(), padded_.size()});
+      return session_->C_CreateObject(session_.handle(), attributes.data(), attributes.size(), object);
+    };
+    return MakeKey(make, "C_CreateObject", type, options_.label, options_.id);
   }
-}
+
+  Imported Verify(const NewKey& key) const {
+    const CK_OBJECT_HANDLE object = key.object;
+    if (ValueComesOut(session_, object, options_.key.span()) ||
+        Flag(session_, object, CKA_SENSITIVE) != true) {
+      throw Refusal("ERR_KEY_READABLE", "the module would let the key's value be read, so it was not kept");
+    }
+    const bool is_derivable = Flag(session_, object, CKA_DERIVE).value_or(false);
+    if (is_derivable && std::ranges::count(key.left_out, CK_ATTRIBUTE_TYPE{CKA_DERIVE}) != 0) {
+      throw Refusal("ERR_KEY_READABLE",
+                    "the module would let other keys be derived from it (CKA_DERIVE), so it was not kept");
+    }
+    for (const auto& [type, name] :
+         {std::pair{CKA_TOKEN, "CKA_TOKEN"}, std::pair{CKA_PRIVATE, "CKA_PRIVATE"}}) {
+      if (Flag(session_, object, type) == false) {
+        throw Refusal("ERR_IMPORT_VERIFY",
+                      std::string("the module made the key without ") + name + ", so it was not kept");
+      }
+    }
+    if (FindSecretKeys(session_, options_.label, options_.id).size() != 1) {
+      throw Refusal("ERR_IMPORT_VERIFY",
+                    "the module does not find the new key by its label and id, so it was not kept");
+    }
+    if (!std::ranges::equal(Sign(session_, object, probe_.message).bytes, probe_.mac)) {
+      throw Refusal("ERR_IMPORT_VERIFY", "the new key gives wrong MACs, so it was not kept");
+    }
+    const std::optional<bool> extractable = Flag(session_, object, CKA_EXTRACTABLE);
+    const std::optional<bool> wrappable = WrapsOut(session_, object);
+    if (!options_.allow_wrapping && (extractable == true || wrappable == true)) {
+      throw Refusal("ERR_KEY_WRAPPABLE",
+                    std::string("the module ") +
+                        (wrappable == true ? "gives the key out" : "would not refuse to give the key out") +
+                        ", wrapped by another key, though it was told not to, so it was not kept: use "
+                        "another token, or set the option allowWrapping");
+    }
+    return {
+        .extractable = extractable.value_or(true), .wrappable = wrappable, .left_out = Names(key.left_out)};
+  }
+
+  static std::vector<std::string> Names(const std::vector<CK_ATTRIBUTE_TYPE>& types) {
+    std::vector<std::string> names;
+    names.reserve(types.size());
+    for (const CK_ATTRIBUTE_TYPE type : types) names.emplace_back(NameOfAttribute(type));
+    return names;
+  }
+
+  // The error says why a key goes, and whether it went.
+  void Destroy(CK_OBJECT_HANDLE object, const std::exception& why) const {
+    const CK_RV rv = session_->C_DestroyObject(session_.handle(), object);
+    if (rv == CKR_OK) return;
+    throw CallFailed(
+        rv, "C_DestroyObject",
+        "remove the key with id 0x" + Hex(options_.id) + " from the token yourself: " + why.what());
+  }
+
+  void Rename(CK_OBJECT_HANDLE object, const Bytes& id, const char* otherwise) const {
+    CK_ATTRIBUTE attribute{CKA_ID, const_cast<uint8_t*>(id.data()), id.size()};  // only read
+    const CK_RV rv = session_->C_SetAttributeValue(session_.handle(), object, &attribute, 1);
+    if (rv == CKR_OK) return;
+    try {
+      throw CallFailed(rv, "C_SetAttributeValue",
+                       std::string("the new key cannot take the old one's id: ") + otherwise);
+    } catch (const std::exception& error) {
+      Destroy(object, error);
+      throw;
+    }
+  }
+
+  void RemoveOld(CK_OBJECT_HANDLE old, CK_OBJECT_HANDLE object, bool is_renamed) const {
+    const CK_RV rv = session_->C_DestroyObject(session_.handle(), old);
+    if (rv == CKR_OK) return;
+    if (is_renamed) {  // so that the two can be told apart
+      CK_ATTRIBUTE spare{CKA_ID, const_cast<uint8_t*>(options_.id.data()), options_.id.size()};
+      session_->C_SetAttributeValue(session_.handle(), object, &spare, 1);
+    }
+    throw CallFailed(rv, "C_DestroyObject",
+                     "both keys are there: the new one, which is as it should be, has id 0x" +
+                         Hex(Attribute(session_, object, CKA_ID)) +
+                         ", and the old one, which could not be removed, has id 0x" +
+                         Hex(Attribute(session_, old, CKA_ID)));
+  }
+
+  Session& session_;
+  ImportOptions options_;
+  const Probe& probe_;
+  SecretBytes padded_;
+};
 
 }  // namespace
 
@@ -106,23 +194,7 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
   const LoadedToken loaded = LoadToken(options.token);
   Session session(loaded.token, Access::kReadWrite);
   session.Login(options.login);
-  const std::optional<Bytes> id = options.id.empty() ? std::nullopt : std::optional(options.id);
-  if (!FindSecretKeys(session, options.label, id).empty()) {
-    throw Refusal("ERR_KEY_EXISTS", "a key with label \"" + options.label + "\"" +
-                                        (id ? " and this id" : "") + " is already on " + loaded.token.Name());
-  }
-  const size_t size = options.key.size();
-  SecretBytes key = Padded(std::move(options.key));
-  const CK_OBJECT_HANDLE object = Create(session, options.label, options.id, key);
-  try {
-    Verify(session, object, key.span().first(size), probe);
-    return {.extractable = Flag(session, object, CKA_EXTRACTABLE).value_or(true)};
-  } catch (const std::exception& error) {
-    const CK_RV rv = session->C_DestroyObject(session.handle(), object);
-    if (rv == CKR_OK) throw;
-    throw CallFailed(rv, "C_DestroyObject",
-                     std::string("remove the key from the token yourself: ") + error.what());
-  }
+  return Import(session, std::move(options), probe).Run();
 }
 
 }  // namespace aws_hmac::pkcs11

@@ -12,34 +12,11 @@ namespace {
 // A wider buffer than the MAC: NSS cuts silently what does not fit, openCryptoki reports 32 bytes into 8.
 constexpr size_t kSignatureBuffer = 64;
 
-std::optional<CK_KEY_TYPE> KeyType(const Session& session, CK_OBJECT_HANDLE object) {
-  CK_KEY_TYPE type = 0;
-  CK_ATTRIBUTE attribute{CKA_KEY_TYPE, &type, sizeof type};
-  const CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
-  return rv == CKR_OK ? std::optional(type) : std::nullopt;
-}
-
-// Label or id, for messages.
-Bytes Attribute(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
-  CK_ATTRIBUTE attribute{type, nullptr, 0};
-  CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
-  if (rv != CKR_OK || attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION) return {};
-  Bytes value(attribute.ulValueLen);
-  attribute.pValue = value.data();
-  rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
-  return rv == CKR_OK ? value : Bytes{};
-}
-
-std::string Hex(const Bytes& bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (const uint8_t byte : bytes) hex.append({kDigits[byte >> 4], kDigits[byte & 15]});
-  return hex;
-}
-
 std::string NameOfKey(const std::string& label, const Bytes& id) {
   return "label \"" + label + "\", id " + (id.empty() ? "empty" : "0x" + Hex(id));
 }
+
+}  // namespace
 
 std::string NamesOf(const Session& session, const std::vector<CK_OBJECT_HANDLE>& keys) {
   std::string names;
@@ -57,27 +34,23 @@ std::string Wanted(const std::optional<std::string>& label, const std::optional<
   return id ? "with id 0x" + Hex(*id) : "at all";
 }
 
-bool CanMakeHmacs(const Session& session, CK_OBJECT_HANDLE key) {
-  const std::optional<CK_KEY_TYPE> type = KeyType(session, key);
-  return (type == CKK_GENERIC_SECRET || type == CKK_SHA256_HMAC) && Flag(session, key, CKA_SIGN) == true;
-}
-
-}  // namespace
-
-std::optional<bool> Flag(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
-  CK_BBOOL value = CK_FALSE;
-  CK_ATTRIBUTE attribute{type, &value, sizeof value};
-  const CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
-  return rv == CKR_OK && attribute.ulValueLen == sizeof value ? std::optional(value != CK_FALSE)
-                                                              : std::nullopt;
+bool IsHmacKey(const Session& session, CK_OBJECT_HANDLE object) {
+  if (Number(session, object, CKA_CLASS) != CKO_SECRET_KEY) return false;
+  const std::optional<CK_ULONG> type = Number(session, object, CKA_KEY_TYPE);
+  return (type == CKK_GENERIC_SECRET || type == CKK_SHA256_HMAC) && Flag(session, object, CKA_SIGN) == true;
 }
 
 std::vector<CK_OBJECT_HANDLE> FindSecretKeys(const Session& session, const std::optional<std::string>& label,
                                              const std::optional<Bytes>& id) {
   CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
+  return FindObjects(session, {{CKA_CLASS, &secret_key, sizeof secret_key}}, label, id);
+}
+
+std::vector<CK_OBJECT_HANDLE> FindObjects(const Session& session, std::vector<CK_ATTRIBUTE> attributes,
+                                          const std::optional<std::string>& label,
+                                          const std::optional<Bytes>& id) {
   CK_BBOOL yes = CK_TRUE;  // on the token: session copies of a key share its label
-  std::vector<CK_ATTRIBUTE> attributes{{CKA_CLASS, &secret_key, sizeof secret_key},
-                                       {CKA_TOKEN, &yes, sizeof yes}};
+  attributes.push_back({CKA_TOKEN, &yes, sizeof yes});
   // The search only reads what the template points to.
   if (label) attributes.push_back({CKA_LABEL, const_cast<char*>(label->data()), label->size()});
   if (id) attributes.push_back({CKA_ID, const_cast<uint8_t*>(id->data()), id->size()});
@@ -89,7 +62,7 @@ CK_OBJECT_HANDLE FindHmacKey(const Session& session, const std::optional<std::st
   const std::vector<CK_OBJECT_HANDLE> keys = FindSecretKeys(session, label, id);
   std::vector<CK_OBJECT_HANDLE> suitable;
   std::ranges::copy_if(keys, std::back_inserter(suitable),
-                       [&](CK_OBJECT_HANDLE key) { return CanMakeHmacs(session, key); });
+                       [&](CK_OBJECT_HANDLE key) { return IsHmacKey(session, key); });
   if (suitable.size() == 1) return suitable.front();
   const std::string where = " on " + session.token().Name();
   if (suitable.size() > 1) {

@@ -10,6 +10,7 @@
 
 #include "core/bytes.h"
 #include "core/secret_bytes.h"
+#include "pkcs11/attribute.h"
 #include "pkcs11/session.h"
 
 /// Secret keys on a token: finding them and signing with one.
@@ -24,10 +25,21 @@ std::vector<CK_OBJECT_HANDLE> FindSecretKeys(const Session& session, const std::
 CK_OBJECT_HANDLE FindHmacKey(const Session& session, const std::optional<std::string>& label,
                              const std::optional<Bytes>& id);
 
+/// The token's objects that match, and have this label and this id.
+std::vector<CK_OBJECT_HANDLE> FindObjects(const Session& session, std::vector<CK_ATTRIBUTE> attributes,
+                                          const std::optional<std::string>& label,
+                                          const std::optional<Bytes>& id);
+
+/// Whether it is a secret key of one of those two types, and may sign.
+bool IsHmacKey(const Session& session, CK_OBJECT_HANDLE object);
+
 /// CKM_SHA256_HMAC of a message. Throws Failure.
 Mac Sign(const Session& session, CK_OBJECT_HANDLE key, std::span<const uint8_t> message);
 
-/// An attribute's CK_BBOOL; nothing where the token does not tell.
-std::optional<bool> Flag(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+/// Label and id of objects, for messages.
+std::string NamesOf(const Session& session, const std::vector<CK_OBJECT_HANDLE>& objects);
+
+/// E.g. `with label "signer"`, for messages.
+std::string Wanted(const std::optional<std::string>& label, const std::optional<Bytes>& id);
 
 }  // namespace aws_hmac::pkcs11

@@ -112,6 +112,11 @@ void ReleaseModule::operator()(CK_FUNCTION_LIST* module) const noexcept {
   p11_kit_module_release(module);
 }
 
+std::string PathOf(CK_FUNCTION_LIST* module) {
+  const std::unique_ptr<char, Free> path(p11_kit_module_get_filename(module));
+  return path ? path.get() : "";
+}
+
 Modules LoadModules(const TokenQuery& query) {
   return query.module ? LoadOne(*query.module, query.init_args) : LoadConfigured(query);
 }

@@ -26,4 +26,7 @@ struct Modules {
 /// Throws Failure ERR_MODULE_NOT_FOUND or ERR_MODULE_FAILED.
 Modules LoadModules(const TokenQuery& query);
 
+/// The path of a module that was loaded.
+std::string PathOf(CK_FUNCTION_LIST* module);
+
 }  // namespace aws_hmac::pkcs11

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/bytes.h"
 #include "core/hmac_device.h"
@@ -60,21 +61,81 @@ struct OpenOptions {
 /// Loads the module, finds token and key, logs in. Throws Failure.
 std::unique_ptr<HmacDevice> OpenKey(OpenOptions options);
 
+/// How a new key is encrypted on its way: for the RSA private key that these name, or one made for the
+/// purpose; or, where `wrapped` is given, with the AES key that they name.
+struct Wrapping {
+  std::optional<std::string> label;
+  std::optional<Bytes> id;
+  Bytes wrapped{};  // the HMAC key under AES key wrap with padding (RFC 5649)
+};
+
 struct ImportOptions {
   TokenQuery token;
   std::string label;
-  Bytes id;  // may be empty
+  Bytes id;         // not empty
+  bool has_own_id;  // it was chosen, not made for this key
+  Bytes spare_id;   // another one that nothing has
   Credential login;
-  SecretBytes key;  // the HMAC key
+  SecretBytes key;                   // the HMAC key
+  std::optional<Wrapping> wrapping;  // without it the token gets it in the clear
+  bool replace;                      // the key of this label and, if it was chosen, this id goes
+  bool allow_wrapping;
 };
 
-/// What the token says of the new key.
+/// What the token says and does of the new key.
 struct Imported {
   bool extractable;
+  std::optional<bool> wrappable;      // nothing: it makes no key to try with
+  std::vector<std::string> left_out;  // attributes that it did not want to be told, e.g. "CKA_DERIVE"
 };
 
-/// C_CreateObject of a CKK_GENERIC_SECRET with every protecting attribute explicit; proves that its value
-/// does not come out and that it answers `probe`; a key that fails either is destroyed again. Throws Failure.
+/// C_CreateObject or C_UnwrapKey of a CKK_GENERIC_SECRET with every protecting attribute explicit; proves
+/// that its value does not come out and that it answers `probe`; a key that fails either is destroyed again.
+/// A key that is replaced goes last. Throws Failure.
 Imported ImportKey(ImportOptions options, const Probe& probe);
+
+struct ListOptions {
+  TokenQuery token;
+  std::optional<Credential> login;  // for one token alone
+};
+
+struct ListedKey {
+  Bytes label;
+  Bytes id;
+  std::string type;                     // "CKK_GENERIC_SECRET" or "CKK_SHA256_HMAC"
+  std::vector<std::string> attributes;  // those that are true, e.g. "CKA_SIGN"
+  bool is_usable;
+};
+
+struct ListedToken {
+  std::string module;  // its path
+  std::string label;
+  std::string serial;
+  std::string manufacturer;
+  std::string model;
+  uint64_t slot;
+  bool login_required;
+  bool logged_in{};
+  std::vector<ListedKey> keys{};
+};
+
+struct Listing {
+  std::vector<ListedToken> tokens;
+  std::string broken;  // modules that did not answer, and why
+};
+
+/// The tokens that match, and the secret keys for HMACs that can be seen on them. Throws Failure.
+Listing ListKeys(const ListOptions& options);
+
+struct RemoveOptions {
+  TokenQuery token;
+  std::optional<std::string> label;
+  std::optional<Bytes> id;
+  std::optional<Credential> login;
+  bool force;  // where no HMAC key matches, whatever else does
+};
+
+/// Destroys exactly one object. Throws Failure.
+void RemoveKey(const RemoveOptions& options);
 
 }  // namespace aws_hmac::pkcs11

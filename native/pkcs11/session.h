@@ -30,12 +30,14 @@ class Session {
   /// The handles of the objects that match.
   std::vector<CK_OBJECT_HANDLE> Find(std::span<CK_ATTRIBUTE> attributes) const;
 
+  /// As the user, by this session or another one of the process.
+  bool IsLoggedIn() const;
+
   const Token& token() const { return token_; }
   CK_SESSION_HANDLE handle() const { return handle_; }
   CK_FUNCTION_LIST* operator->() const { return token_.module; }
 
  private:
-  bool IsLoggedIn() const;
   CK_RV EnterPin(const Credential& credential);
 
   Token token_;

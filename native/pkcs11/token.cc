@@ -153,6 +153,13 @@ std::string Token::Name() const {
          ", slot " + std::to_string(slot);
 }
 
+LoadedTokens LoadTokens(const TokenQuery& query) {
+  Modules modules = LoadModules(query);
+  auto [all, broken] = AllTokens(modules);
+  std::erase_if(all, [&](const Token& token) { return !Matches(token, query); });
+  return {.modules = std::move(modules), .tokens = std::move(all), .broken = std::move(broken)};
+}
+
 // While another process logs in, SoftHSM rewrites the token's file: a module that starts just then has no
 // such token, and keeps it so until it is started anew.
 LoadedToken LoadToken(const TokenQuery& query) {

@@ -3,6 +3,7 @@
 #include <p11-kit/pkcs11.h>
 
 #include <string>
+#include <vector>
 
 #include "pkcs11/module.h"
 #include "pkcs11/pkcs11.h"
@@ -24,6 +25,15 @@ struct LoadedToken {
   Modules modules;
   Token token;
 };
+
+struct LoadedTokens {
+  Modules modules;
+  std::vector<Token> tokens;
+  std::string broken;  // modules that did not answer, and why
+};
+
+/// Loads the modules and finds all initialised tokens that match. Throws Failure ERR_MODULE_….
+LoadedTokens LoadTokens(const TokenQuery& query);
 
 /// Loads the modules and finds the one initialised token that matches. Throws Failure ERR_MODULE_…,
 /// ERR_TOKEN_NOT_FOUND or ERR_TOKEN_AMBIGUOUS; the last two name the tokens there are.

@@ -127,7 +127,14 @@ describeWith(["softhsm", "p11-kit", "opensc"], "a PKCS#11 key in SoftHSM", () =>
     const { pin, module } = options;
     const imported = await importPkcs11Key(Buffer.from(secret), options);
     const uri = `pkcs11:token=aws-hmac%20test;object=once;id=%01%02;type=secret-key?module-path=${module}`;
-    expect(imported).toEqual({ uri, label: "once", id: Uint8Array.of(1, 2), extractable: false });
+    expect(imported).toEqual({
+      uri,
+      label: "once",
+      id: Uint8Array.of(1, 2),
+      extractable: false,
+      wrappable: false,
+      leftOut: [],
+    });
     await expect(importPkcs11Key(Buffer.from("anotherSecret"), options)).rejects.toMatchObject({
       code: "ERR_KEY_EXISTS",
     });

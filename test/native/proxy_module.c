@@ -8,9 +8,11 @@
 //   delay CALL MICROSECONDS     before the call is handed on
 //   hang CALL                   the call does not return before the file says otherwise
 //   fail CALL CODE [TIMES]      the next TIMES calls (all by default) give this code and are not handed on
-//   set FLAGS, clear FLAGS      bits of the tokens' CK_TOKEN_INFO
-//   pad PIN                     what somebody enters at the tokens' PIN pad (C_Login without a PIN)
-//   tries NUMBER                so many wrong PINs lock the tokens, as long as the process lives
+//   refuse ATTRIBUTE CODE       no key is made with this CK_ATTRIBUTE_TYPE in its template: C_CreateObject,
+//   C_UnwrapKey tell ATTRIBUTE VALUE        what C_GetAttributeValue says of this CK_BBOOL set FLAGS, clear
+//   FLAGS      bits of the tokens' CK_TOKEN_INFO pad PIN                     what somebody enters at the
+//   tokens' PIN pad (C_Login without a PIN) tries NUMBER                so many wrong PINs lock the tokens,
+//   as long as the process lives
 // AWS_HMAC_PROXY_LOG      path of a file that gets a line for each call: its name, for C_Login also `pin` or
 // `pad`
 //
@@ -140,17 +142,20 @@ ADVISE(C_CloseSession, (CK_SESSION_HANDLE session), (session))
 ADVISE(C_CloseAllSessions, (CK_SLOT_ID slot), (slot))
 ADVISE(C_GetSessionInfo, (CK_SESSION_HANDLE session, CK_SESSION_INFO* info), (session, info))
 ADVISE(C_Logout, (CK_SESSION_HANDLE session), (session))
-ADVISE(C_CreateObject,
-       (CK_SESSION_HANDLE session, CK_ATTRIBUTE* template, CK_ULONG count, CK_OBJECT_HANDLE* object),
-       (session, template, count, object))
+ADVISE(C_GenerateKeyPair,
+       (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* public_template,
+        CK_ULONG public_count, CK_ATTRIBUTE* private_template, CK_ULONG private_count,
+        CK_OBJECT_HANDLE* public_key, CK_OBJECT_HANDLE* private_key),
+       (session, mechanism, public_template, public_count, private_template, private_count, public_key,
+        private_key))
+ADVISE(C_SetAttributeValue,
+       (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* template, CK_ULONG count),
+       (session, object, template, count))
 ADVISE(C_CopyObject,
        (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE from, CK_ATTRIBUTE* template, CK_ULONG count,
         CK_OBJECT_HANDLE* to),
        (session, from, template, count, to))
 ADVISE(C_DestroyObject, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object), (session, object))
-ADVISE(C_GetAttributeValue,
-       (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* template, CK_ULONG count),
-       (session, object, template, count))
 ADVISE(C_FindObjectsInit, (CK_SESSION_HANDLE session, CK_ATTRIBUTE* template, CK_ULONG count),
        (session, template, count))
 ADVISE(C_FindObjects, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE* objects, CK_ULONG most, CK_ULONG* count),
@@ -170,10 +175,55 @@ ADVISE(C_WrapKey,
        (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
         CK_BYTE* wrapped, CK_ULONG* size),
        (session, mechanism, wrapping, key, wrapped, size))
-ADVISE(C_UnwrapKey,
-       (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE unwrapping, CK_BYTE* wrapped,
-        CK_ULONG size, CK_ATTRIBUTE* template, CK_ULONG count, CK_OBJECT_HANDLE* key),
-       (session, mechanism, unwrapping, wrapped, size, template, count, key))
+// What the instructions say of an attribute; 0 for nothing.
+static int attribute_rule(const char* what, CK_ATTRIBUTE_TYPE type, unsigned long* value) {
+  int found = 0;
+  pthread_mutex_lock(&mutex);
+  for (size_t i = 0; i < rule_count && !found; i++) {
+    found = strcmp(rules[i].what, what) == 0 && strtoul(rules[i].call, NULL, 0) == type;
+    if (found) *value = rules[i].number;
+  }
+  pthread_mutex_unlock(&mutex);
+  return found;
+}
+
+static CK_RV judge(const CK_ATTRIBUTE* template, CK_ULONG count) {
+  unsigned long code = CKR_OK;
+  for (CK_ULONG i = 0; i < count; i++) {
+    if (attribute_rule("refuse", template[i].type, &code)) return code;
+  }
+  return CKR_OK;
+}
+
+static CK_RV proxy_C_CreateObject(CK_SESSION_HANDLE session, CK_ATTRIBUTE* template, CK_ULONG count,
+                                  CK_OBJECT_HANDLE* object) {
+  CK_RV rv = advise("C_CreateObject", "");
+  if (rv == CKR_OK) rv = judge(template, count);
+  return rv == CKR_OK ? real->C_CreateObject(session, template, count, object) : rv;
+}
+
+static CK_RV proxy_C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism,
+                               CK_OBJECT_HANDLE unwrapping, CK_BYTE* wrapped, CK_ULONG size,
+                               CK_ATTRIBUTE* template, CK_ULONG count, CK_OBJECT_HANDLE* key) {
+  CK_RV rv = advise("C_UnwrapKey", "");
+  if (rv == CKR_OK) rv = judge(template, count);
+  if (rv != CKR_OK) return rv;
+  return real->C_UnwrapKey(session, mechanism, unwrapping, wrapped, size, template, count, key);
+}
+
+static CK_RV proxy_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                                       CK_ATTRIBUTE* template, CK_ULONG count) {
+  CK_RV rv = advise("C_GetAttributeValue", "");
+  if (rv == CKR_OK) rv = real->C_GetAttributeValue(session, object, template, count);
+  unsigned long value = 0;
+  for (CK_ULONG i = 0; i < count; i++) {
+    if (template[i].pValue == NULL || !attribute_rule("tell", template[i].type, &value)) continue;
+    *(CK_BBOOL*)template[i].pValue = value != 0;
+    template[i].ulValueLen = sizeof(CK_BBOOL);
+    rv = CKR_OK;
+  }
+  return rv;
+}
 
 static CK_FLAGS lock_flags(unsigned long wrong, unsigned long tries) {
   if (wrong >= tries) return CKF_USER_PIN_LOCKED;
@@ -237,7 +287,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
       OURS(C_GetSessionInfo), OURS(C_Login), OURS(C_Logout), OURS(C_CreateObject), OURS(C_CopyObject);
       OURS(C_DestroyObject), OURS(C_GetAttributeValue), OURS(C_FindObjectsInit), OURS(C_FindObjects);
       OURS(C_FindObjectsFinal), OURS(C_SignInit), OURS(C_Sign), OURS(C_GenerateKey), OURS(C_WrapKey);
-      OURS(C_UnwrapKey);
+      OURS(C_UnwrapKey), OURS(C_GenerateKeyPair), OURS(C_SetAttributeValue);
     }
   }
   pthread_mutex_unlock(&mutex);

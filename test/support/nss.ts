@@ -8,6 +8,7 @@ import type { TestToken } from "./token.js";
 /** A throwaway database of NSS, whose token wants a login. */
 export interface Nss extends TestToken {
   initArgs: string;
+  allowWrapping: true;
   /** The names of its symmetric keys, as NSS's own tool lists them. */
   keys(): Promise<string>;
 }
@@ -25,6 +26,7 @@ export async function makeNss(): Promise<Nss> {
     initArgs: `configdir='sql:${folder}' certPrefix='' keyPrefix='' secmod='secmod.db'`,
     tokenLabel: "NSS Certificate DB",
     pin,
+    allowWrapping: true,
     env: process.env,
     keys: () => runTool("symkeyutil", ["-L", ...database]),
     stop: async () => remove(),

@@ -8,6 +8,8 @@ export interface TestToken {
   initArgs?: string;
   tokenLabel: string;
   pin: string;
+  /** It gives keys out wrapped, whatever they say: imports must be told that this is all right. */
+  allowWrapping?: true;
   /** The environment in which other programs see the token. */
   env: NodeJS.ProcessEnv;
   stop(): Promise<void>;

@@ -1,6 +1,8 @@
+import { importPkcs11Key } from "../../lib/index.js";
+import { secretAccessKey as secret } from "../support/backends.js";
 import { makeNss, type Nss } from "../support/nss.js";
 import { describeWith } from "../support/requirements.js";
-import { tokenSuite } from "./suite.js";
+import { expectSigns, place, tokenSuite } from "./suite.js";
 
 describeWith(["nss"], "NSS softokn", () => {
   let nss: Nss;
@@ -11,6 +13,26 @@ describeWith(["nss"], "NSS softokn", () => {
   tokenSuite(start, () => {
     test("NSS's own tool lists the imported key", async () => {
       expect(await nss.keys()).toMatch(/\bsigner\b/);
+    });
+
+    test("wraps a key that is not extractable: none is kept unless that is allowed", async () => {
+      const options = { ...place(nss), pin: nss.pin, label: "wraps out" };
+      for (const wrapped of [undefined, "rsa-oaep"] as const) {
+        await expect(importPkcs11Key(Buffer.from(secret), { ...options, wrapped })).rejects.toMatchObject({
+          code: "ERR_KEY_WRAPPABLE",
+          message: expect.stringContaining("allowWrapping"),
+        });
+        expect(await nss.keys()).not.toContain("wraps out");
+      }
+      const allowed = await importPkcs11Key(Buffer.from(secret), { ...options, allowWrapping: true });
+      expect(allowed).toMatchObject({ extractable: false, wrappable: true, leftOut: [] });
+      expect(await nss.keys()).toContain("wraps out");
+    });
+
+    test("takes a key encrypted for a pair that it makes for that", async () => {
+      const options = { ...place(nss), pin: nss.pin, label: "encrypted", allowWrapping: true };
+      await importPkcs11Key(Buffer.from(secret), { ...options, wrapped: "rsa-oaep" });
+      await expectSigns(options);
     });
   });
 });

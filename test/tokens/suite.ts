@@ -4,11 +4,18 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Worker } from "node:worker_threads";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
-import { importPkcs11Key, openKey, openPkcs11Key, type Pkcs11KeyOptions } from "../../lib/index.js";
+import {
+  importPkcs11Key,
+  openKey,
+  openPkcs11Key,
+  type Pkcs11ImportOptions,
+  type Pkcs11KeyOptions,
+} from "../../lib/index.js";
 import { contract } from "../contract/contract.js";
 import { secretAccessKey as secret } from "../support/backends.js";
 import { temporaryFolder } from "../support/process.js";
 import { pkcs11Tool, type TestToken } from "../support/token.js";
+import { provisioning } from "./provisioning.js";
 
 jest.setTimeout(30_000); // NSS derives a key from the PIN at each login
 
@@ -37,6 +44,11 @@ export async function expectSigns(options: Pkcs11KeyOptions, key?: string): Prom
 /** What finds the token. */
 export function place({ module, initArgs, tokenLabel }: TestToken): Partial<Pkcs11KeyOptions> {
   return { module, tokenLabel, ...(initArgs !== undefined && { initArgs }) };
+}
+
+/** What an import needs beside that. */
+export function importable({ pin, allowWrapping }: TestToken): { pin: string; allowWrapping?: true } {
+  return { pin, ...(allowWrapping && { allowWrapping }) };
 }
 
 /** A PIN of the token's length that it has not seen. */
@@ -148,7 +160,7 @@ export function signing(token: () => TestToken, longest = 100_000): void {
 
 /** What every token does where keys can be imported with C_CreateObject; imports `signer`. */
 export function importing(token: () => TestToken): void {
-  const here = (): Pkcs11KeyOptions & { pin: string } => ({ ...place(token()), pin: token().pin });
+  const here = (): Pkcs11ImportOptions & { pin: string } => ({ ...place(token()), ...importable(token()) });
 
   test("an import gives a URI by which the key opens", async () => {
     const options = { ...here(), label: "signer", id: signerId };
@@ -229,6 +241,7 @@ export function tokenSuite(
   afterAll(() => token?.stop());
 
   describe("importing", () => importing(() => token));
+  describe("provisioning", () => provisioning(() => token));
   describe("signing", () => signing(() => token));
   describe("as an HmacKey", () =>
     contract({

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { addon, type NativePkcs11Login } from "../../binding/addon.js";
 import { AwsHmacError } from "../../core/errors.js";
-import { invalid, type Secret, secretBytes } from "../../core/validate.js";
+import { flag, invalid, type Secret, secretBytes } from "../../core/validate.js";
 import { readPinFile } from "./pin-file.js";
 import type { UriPin } from "./uri.js";
 
@@ -72,9 +72,4 @@ function fromEnvironment(name: string): Buffer {
     throw new AwsHmacError("ERR_PIN_SOURCE", `the environment variable ${name} (option pinEnv) is not set`);
   }
   return secretBytes("pinEnv", value);
-}
-
-function flag(option: string, value: boolean | undefined): boolean {
-  if (value !== undefined && typeof value !== "boolean") throw invalid(`${option} must be true or false`);
-  return value ?? false;
 }
