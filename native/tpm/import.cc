@@ -14,26 +14,6 @@
 namespace aws_hmac::tpm {
 namespace {
 
-/// ESYS keeps what TPM2_Create was given until its context goes, and frees it unwiped. A second call
-/// overwrites that with zeros and fails at once; it spoils the context, so it comes last.
-class EsysCopyOfSecret {
- public:
-  explicit EsysCopyOfSecret(ESYS_CONTEXT& esys) : esys_(esys) {}
-  EsysCopyOfSecret(const EsysCopyOfSecret&) = delete;
-  EsysCopyOfSecret& operator=(const EsysCopyOfSecret&) = delete;
-  ~EsysCopyOfSecret() {
-    constexpr TPM2B_SENSITIVE_CREATE kNothing{};
-    const TPM2B_PUBLIC area{};
-    const TPM2B_DATA info{};
-    const TPML_PCR_SELECTION no_pcr{};
-    Esys_Create_Async(&esys_, ESYS_TR_NONE, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &kNothing, &area,
-                      &info, &no_pcr);
-  }
-
- private:
-  ESYS_CONTEXT& esys_;
-};
-
 constexpr size_t kMaxKey = 64;  // SHA-256's block: the TPM refuses a longer HMAC key
 
 /// Makes the new key's two halves.
@@ -145,9 +125,7 @@ Imported ImportKey(ImportOptions options, const Probe& probe) {
   CheckKey(options);
   const Connection connection(options.tcti, options.timeout);
   ESYS_CONTEXT& esys = connection.esys();
-  const EsysCopyOfSecret wiped_last(esys);
   if (options.handle) RequireFree(esys, *options.handle);
-
   return Importer(esys, options).Import(probe);
 }
 

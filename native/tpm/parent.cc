@@ -68,6 +68,28 @@ void CheckImport(ESYS_CONTEXT& esys, ESYS_TR parent, TSS2_RC rc) {
   CheckUse(rc, kCommand);
 }
 
+/// ESYS keeps what TPM2_Create was given until its context goes, and frees it unwiped: a second call
+/// overwrites that with zeros, and goes no further for want of a parent. Not so once the connection broke
+/// within the command: from then on ESYS takes nothing more.
+class EsysCopyOfSecret {
+ public:
+  explicit EsysCopyOfSecret(ESYS_CONTEXT& esys) : esys_(esys) {}
+  EsysCopyOfSecret(const EsysCopyOfSecret&) = delete;
+  EsysCopyOfSecret& operator=(const EsysCopyOfSecret&) = delete;
+  ~EsysCopyOfSecret() {
+    constexpr ESYS_TR kUnknown = 0xffffffff;
+    constexpr TPM2B_SENSITIVE_CREATE kNothing{};
+    const TPM2B_PUBLIC area{};
+    const TPM2B_DATA info{};
+    const TPML_PCR_SELECTION no_pcr{};
+    Esys_Create_Async(&esys_, kUnknown, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &kNothing, &area, &info,
+                      &no_pcr);
+  }
+
+ private:
+  ESYS_CONTEXT& esys_;
+};
+
 }  // namespace
 
 LoadedParent::LoadedParent(ESYS_CONTEXT& esys, const Parent& parent, const Protection& protection,
@@ -110,6 +132,7 @@ Blobs LoadedParent::Create(const TPM2B_SENSITIVE_CREATE& secret, const TPM2B_PUB
   const TPML_PCR_SELECTION no_pcr{};
   TPM2B_PUBLIC* public_area = nullptr;
   TPM2B_PRIVATE* private_area = nullptr;
+  const EsysCopyOfSecret wiped_in_the_end(esys_);
   const TSS2_RC rc = Use([&](ESYS_TR first, ESYS_TR second) {
     return Esys_Create(&esys_, get(), first, second, ESYS_TR_NONE, &secret, &area, &nothing, &no_pcr,
                        &private_area, &public_area, nullptr, nullptr, nullptr);
