@@ -66,8 +66,6 @@ class Traffic {
   }
 }
 
-jest.setTimeout(60_000);
-
 /** Two ways, the first of which PCRs do not allow; the second proves or sends the password. */
 const policy: TpmPolicy = [
   {
