@@ -52,6 +52,7 @@ echo "prove-root.sh: $suite, Node $(chroot "$root" node --version), commit $(git
 # shellcheck disable=SC2016
 unshare --mount --pid --fork --kill-child --propagation private -- bash -euc '
   root=$1; shift
+  mount --bind "$root" "$root" # unshare, in there, wants / to be a mount
   mount -t proc proc "$root/proc"
   mount --rbind /sys "$root/sys"
   mount --rbind /dev "$root/dev"

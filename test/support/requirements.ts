@@ -41,13 +41,18 @@ const requirements = {
 /** Software that a suite may need beside Node and the addon. */
 export type Requirement = keyof typeof requirements;
 
+/** Those of the needs that this machine does not meet. */
+export function lacking(needs: readonly Requirement[]): Requirement[] {
+  return needs.filter((need) => requirements[need].missing().length > 0);
+}
+
 /** A suite that needs other software. Where some of it is missing the suite is skipped and its name says why. */
 export function describeWith(needs: readonly Requirement[], name: string, suite: () => void): void {
-  const lacking = needs.filter((need) => requirements[need].missing().length > 0);
-  if (lacking.length === 0) {
+  const missing = lacking(needs);
+  if (missing.length === 0) {
     describe(name, suite);
     return;
   }
-  const reason = lacking.map((need) => `needs ${need}: ${requirements[need].remedy}`).join("; ");
+  const reason = missing.map((need) => `needs ${need}: ${requirements[need].remedy}`).join("; ");
   describe.skip(`${name} (${reason})`, suite);
 }

@@ -1,4 +1,4 @@
-import { importPkcs11Key } from "../../lib/index.js";
+import { importPkcs11Key, openPkcs11Key, Pkcs11Error } from "../../lib/index.js";
 import { secretAccessKey } from "../support/backends.js";
 import { describeWith } from "../support/requirements.js";
 import { makeTpm2Pkcs11, type Tpm2Pkcs11 } from "../support/tpm2-pkcs11.js";
@@ -14,10 +14,10 @@ describeWith(["swtpm", "tpm2-tools", "tpm2-pkcs11", "opensc"], "tpm2-pkcs11", ()
 
   signing(() => token, 4096);
 
-  test("takes no key by C_CreateObject", async () => {
+  test("takes no key by C_CreateObject, and keeps nothing of it", async () => {
     const options = { ...place(token), pin: token.pin, label: "never" };
-    await expect(importPkcs11Key(Buffer.from(secretAccessKey), options)).rejects.toMatchObject({
-      operation: "C_CreateObject",
-    });
+    const importing = importPkcs11Key(Buffer.from(secretAccessKey), options);
+    await expect(importing).rejects.toBeInstanceOf(Pkcs11Error);
+    await expect(openPkcs11Key(options)).rejects.toMatchObject({ code: "ERR_KEY_NOT_FOUND" });
   });
 });
