@@ -21,7 +21,6 @@ class OpenedKey {
       : esys_(esys), commands_(esys), policy_(options.policy ? &*options.policy : nullptr) {
     std::visit([&](const auto& key) { Open(key, options.protection); }, options.key);
     UsePassword(esys, key_.get(), options.protection.password.span());
-    name_ = NameOfKey();
   }
 
   Mac Sign(std::span<const uint8_t> message) {
@@ -31,16 +30,9 @@ class OpenedKey {
   /// Whether a session proves for each MAC that it is of this key.
   bool HasSession() const noexcept { return authorization_->session() != ESYS_TR_NONE; }
   /// Whether key and session are still at their handles in the TPM. After a reset they may be another's.
-  bool IsThere() const noexcept { return IsStillNamed(esys_, key_.get(), authorization_->session(), name_); }
+  bool IsThere() const noexcept { return IsStillThere(esys_, key_.get(), authorization_->session()); }
 
  private:
-  Bytes NameOfKey() const {
-    TPM2B_NAME* name = nullptr;
-    Check(Esys_TR_GetName(&esys_, key_.get(), &name), "Esys_TR_GetName");
-    const EsysPtr<TPM2B_NAME> owned(name);
-    return Bytes(name->name, name->name + name->size);
-  }
-
   ESYS_CONTEXT& esys() const noexcept { return esys_; }
 
   void Open(const PersistentKey& key, const Protection& protection) {
@@ -84,7 +76,6 @@ class OpenedKey {
   MacCommands commands_;
   const Policy* policy_;
   Object key_;
-  Bytes name_;
   std::optional<Authorization> authorization_;
 };
 

@@ -40,9 +40,7 @@ struct Area {
 std::optional<Area> ReadIfThere(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
   try {
     const Object object = FindPersistent(esys, handle);
-    TPM2B_NAME* name = nullptr;
-    Check(Esys_TR_GetName(&esys, object.get(), &name), "Esys_TR_GetName");
-    return Area{ReadPublic(esys, object.get()), EsysPtr<TPM2B_NAME>(name)};
+    return Area{ReadPublic(esys, object.get()), ObjectName(esys, object.get())};
   } catch (const Failure& failure) {
     if (!IsMissing(failure)) throw;  // another program has removed it since the handles were read
     return std::nullopt;

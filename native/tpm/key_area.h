@@ -21,7 +21,7 @@ bool HasUse(const TPMT_PUBLIC& key);
 /// is null.
 void RequirePolicy(const TPMT_PUBLIC& key, const Policy* policy);
 
-/// To and from the bytes of key files. Throws Failure, ERR_PEM_INVALID for bytes that are not such a
+/// To and from the bytes of key files. Throws Failure, ERR_TPM_FILE_INVALID for bytes that are not such a
 /// structure.
 Bytes Marshal(const TPM2B_PUBLIC& area);
 Bytes Marshal(const TPM2B_PRIVATE& area);

@@ -28,8 +28,6 @@ void OverwritePassword(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
   Esys_TR_SetAuth(&esys, ESYS_TR_RH_NULL, nullptr);  // the NULL hierarchy has none
 }
 
-}  // namespace
-
 /// Lets a session prove that it is ours in a command that needs no authorization.
 class Auditing {
  public:
@@ -50,22 +48,31 @@ class Auditing {
   ESYS_TR session_;
 };
 
-bool Equal(const TPM2B_NAME& name, const TPM2B_NAME& other) {
-  return std::ranges::equal(std::span(name.name, name.size), std::span(other.name, other.size));
+/// What the TPM says of an object's handle now.
+struct Found {
+  TSS2_RC rc;
+  bool is_same = false;  // it has the name that we know
+};
+
+Found LookFor(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session, BackOff::Until until) noexcept {
+  TPM2B_NAME* known = nullptr;
+  if (const TSS2_RC rc = Esys_TR_GetName(&esys, object, &known); rc != TSS2_RC_SUCCESS) return {rc};
+  const EsysPtr<TPM2B_NAME> owned_known(known);
+  TPM2B_NAME* name = nullptr;
+  const TSS2_RC rc = Answer(
+      [&] {
+        return Esys_ReadPublic(&esys, object, session, ESYS_TR_NONE, ESYS_TR_NONE, nullptr, &name, nullptr);
+      },
+      until);
+  const EsysPtr<TPM2B_NAME> owned_name(name);
+  return {rc, rc == TSS2_RC_SUCCESS && AreEqual(*known, *name)};
 }
 
 // Without a resource manager a TPM that was reset gives out the same handles again: what is there may be
 // another program's, which must not be flushed.
 bool IsGone(ESYS_CONTEXT& esys, ESYS_TR object) noexcept {
-  TPM2B_NAME* known = nullptr;
-  if (Esys_TR_GetName(&esys, object, &known) != TSS2_RC_SUCCESS) return false;
-  const EsysPtr<TPM2B_NAME> owned(known);
-  TPM2B_NAME* found = nullptr;
-  const TSS2_RC rc = End([&] {
-    return Esys_ReadPublic(&esys, object, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, nullptr, &found, nullptr);
-  });
-  const EsysPtr<TPM2B_NAME> owned_found(found);
-  return IsStale(rc) || (rc == TSS2_RC_SUCCESS && !Equal(*known, *found));
+  const Found found = LookFor(esys, object, ESYS_TR_NONE, BackOff::Until::kTheEnd);
+  return IsStale(found.rc) || (found.rc == TSS2_RC_SUCCESS && !found.is_same);
 }
 
 bool IsSessionGone(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
@@ -77,6 +84,8 @@ bool IsSessionGone(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
   // It has another key or cipher, if any. A policy's cannot audit, and lasts for no more than a command.
   return IsStale(rc) || (IsOfSession(rc) && !Answered(rc, TPM2_RC_ATTRIBUTES));
 }
+
+}  // namespace
 
 // Nobody can be told of a failure here, and nothing is lost by it: the TPM was reset, or the connection is
 // gone and the resource manager flushes what was ours.
@@ -112,15 +121,19 @@ EsysPtr<TPM2B_PUBLIC> ReadPublic(ESYS_CONTEXT& esys, ESYS_TR object) {
   return EsysPtr<TPM2B_PUBLIC>(area);
 }
 
-bool IsStillNamed(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session, const Bytes& name) noexcept {
-  if (session != ESYS_TR_NONE)
-    Esys_TRSess_SetAttributes(&esys, session, TPMA_SESSION_AUDIT, TPMA_SESSION_AUDIT);
-  TPM2B_NAME* found = nullptr;
-  const TSS2_RC rc = Answer([&] {
-    return Esys_ReadPublic(&esys, object, session, ESYS_TR_NONE, ESYS_TR_NONE, nullptr, &found, nullptr);
-  });
-  const EsysPtr<TPM2B_NAME> owned(found);
-  return rc == TSS2_RC_SUCCESS && std::ranges::equal(std::span(found->name, found->size), name);
+EsysPtr<TPM2B_NAME> ObjectName(ESYS_CONTEXT& esys, ESYS_TR object) {
+  TPM2B_NAME* name = nullptr;
+  Check(Esys_TR_GetName(&esys, object, &name), "Esys_TR_GetName");
+  return EsysPtr<TPM2B_NAME>(name);
+}
+
+bool AreEqual(const TPM2B_NAME& name, const TPM2B_NAME& other) noexcept {
+  return std::ranges::equal(std::span(name.name, name.size), std::span(other.name, other.size));
+}
+
+bool IsStillThere(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session) noexcept {
+  const Auditing audited(esys, session);
+  return LookFor(esys, object, session, BackOff::Until::kNobodyWaits).is_same;
 }
 
 Object LoadContext(ESYS_CONTEXT& esys, const Bytes& bytes) {

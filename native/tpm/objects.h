@@ -56,9 +56,13 @@ Object FindPersistent(ESYS_CONTEXT& esys, TPM2_HANDLE handle);
 /// What the TPM says of an object in it. Throws Failure.
 EsysPtr<TPM2B_PUBLIC> ReadPublic(ESYS_CONTEXT& esys, ESYS_TR object);
 
-/// Whether the object in the TPM at its handle has this name, and `session`, unless it is ESYS_TR_NONE, is
-/// the one that we know. Proves no password.
-bool IsStillNamed(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session, const Bytes& name) noexcept;
+/// An object's name as ESYS knows it, computed from the public area. Asks no TPM. Throws Failure.
+EsysPtr<TPM2B_NAME> ObjectName(ESYS_CONTEXT& esys, ESYS_TR object);
+bool AreEqual(const TPM2B_NAME& name, const TPM2B_NAME& other) noexcept;
+
+/// Whether the object in the TPM at its handle has the name that we know, and `session`, unless it is
+/// ESYS_TR_NONE, is the one that we know. Proves no password.
+bool IsStillThere(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session) noexcept;
 
 /// Loads what TPM2_ContextSave gave out: a marshalled TPMS_CONTEXT of an object, saved through ESYS. Throws
 /// Failure, ERR_TPM_FILE_INVALID, or ERR_TPM_CONTEXT if this TPM does not know it, or no more.

@@ -1,8 +1,5 @@
 #include "tpm/owner.h"
 
-#include <algorithm>
-#include <span>
-
 #include "tpm/capability.h"
 #include "tpm/command.h"
 
@@ -10,8 +7,6 @@ namespace aws_hmac::tpm {
 namespace {
 
 constexpr auto kCommand = "TPM2_EvictControl";
-
-bool IsWrongAuth(TSS2_RC rc) { return Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL); }
 
 void CheckEvictControl(TSS2_RC rc) {
   if (IsWrongAuth(rc)) {
@@ -81,16 +76,14 @@ TPM2_HANDLE Owner::MakePersistent(const Object& key, TPM2_HANDLE wanted) const {
 }
 
 bool Owner::WasReplaced(const Object& persistent) const {
-  TPM2B_NAME* before = nullptr;
-  Check(Esys_TR_GetName(&esys_, persistent.get(), &before), "Esys_TR_GetName");
-  const EsysPtr<TPM2B_NAME> owned_before(before);
+  const auto before = ObjectName(esys_, persistent.get());
   TPM2B_NAME* now = nullptr;
   Command("TPM2_ReadPublic", [&] {
     return Esys_ReadPublic(&esys_, persistent.get(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, nullptr, &now,
                            nullptr);
   });
   const EsysPtr<TPM2B_NAME> owned_now(now);
-  return !std::ranges::equal(std::span(before->name, before->size), std::span(now->name, now->size));
+  return !AreEqual(*before, *now);
 }
 
 void Owner::Evict(const Object& persistent, TPM2_HANDLE handle) const {

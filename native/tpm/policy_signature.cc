@@ -44,10 +44,7 @@ ApprovedPolicy VerifyApproval(ESYS_CONTEXT& esys, const PolicyAuthorize& step) {
                                 &signature, &ticket);
   });
   const EsysPtr<TPMT_TK_VERIFIED> owned_ticket(ticket);
-  TPM2B_NAME* name = nullptr;
-  Check(Esys_TR_GetName(&esys, key.get(), &name), "Esys_TR_GetName");
-  const EsysPtr<TPM2B_NAME> owned_name(name);
-  return {*owned_name, *owned_ticket};
+  return {*ObjectName(esys, key.get()), *owned_ticket};
 }
 
 }  // namespace aws_hmac::tpm

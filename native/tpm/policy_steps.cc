@@ -82,7 +82,7 @@ void PolicySession::ProveSecret(const PolicySecret& step, ESYS_TR object) {
     return Esys_PolicySecret(&esys_, object, session_.get(), hmac_session_, ESYS_TR_NONE, ESYS_TR_NONE,
                              nullptr, nullptr, &policy_ref, 0, nullptr, nullptr);
   });
-  if (Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL)) {
+  if (IsWrongAuth(rc)) {
     throw ToFailure(rc, kCommand, "ERR_TPM_AUTH",
                     "the password of " + Hex(step.handle) + " is wrong or was not given (option " + step.at +
                         ".password)");

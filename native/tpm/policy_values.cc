@@ -17,6 +17,17 @@ bool HasAny(const TPML_PCR_SELECTION& selection) {
          std::any_of(bank.pcrSelect, bank.pcrSelect + bank.sizeofSelect, [](BYTE bits) { return bits != 0; });
 }
 
+/// Takes `done` out of what is wanted; false if nothing of it was.
+bool Remove(TPMS_PCR_SELECTION& wanted, const TPMS_PCR_SELECTION& done) {
+  bool is_any = false;
+  for (size_t i = 0; i < std::size(wanted.pcrSelect); i++) {
+    const BYTE both = wanted.pcrSelect[i] & done.pcrSelect[i];
+    is_any = is_any || both != 0;
+    wanted.pcrSelect[i] ^= both;
+  }
+  return is_any;
+}
+
 // One answer has at most eight values, and says which.
 Bytes ReadPcrs(ESYS_CONTEXT& esys, TPML_PCR_SELECTION wanted) {
   Bytes values;
@@ -36,10 +47,9 @@ Bytes ReadPcrs(ESYS_CONTEXT& esys, TPML_PCR_SELECTION wanted) {
       const TPM2B_DIGEST& value = answered->digests[i];
       values.insert(values.end(), value.buffer, value.buffer + value.size);
     }
-    TPMS_PCR_SELECTION& left = wanted.pcrSelections[0];
-    const TPMS_PCR_SELECTION& done = read->pcrSelections[0];
-    for (size_t i = 0; i < std::size(left.pcrSelect); i++) {
-      left.pcrSelect[i] = static_cast<BYTE>(left.pcrSelect[i] & ~done.pcrSelect[i]);
+    if (!Remove(wanted.pcrSelections[0], read->pcrSelections[0])) {
+      throw Failure(Api::kTpm, "ERR_TPM", "the TPM answers other PCRs than it was asked for")
+          .At("TPM2_PCR_Read", 0, "");
     }
   }
   return values;
@@ -48,9 +58,7 @@ Bytes ReadPcrs(ESYS_CONTEXT& esys, TPML_PCR_SELECTION wanted) {
 Bytes ReadName(ESYS_CONTEXT& esys, uint32_t handle) {
   try {
     const Object object = FindPersistent(esys, handle);
-    TPM2B_NAME* name = nullptr;
-    Check(Esys_TR_GetName(&esys, object.get(), &name), "Esys_TR_GetName");
-    const EsysPtr<TPM2B_NAME> owned(name);
+    const auto name = ObjectName(esys, object.get());
     return {name->name, name->name + name->size};
   } catch (const Failure& failure) {
     if (!Answered(static_cast<TSS2_RC>(failure.number), TPM2_RC_HANDLE)) throw;

@@ -88,7 +88,7 @@ Object CreatePrimary(ESYS_CONTEXT& esys, ESYS_TR hierarchy, Primary primary, ESY
     return Esys_CreatePrimary(&esys, hierarchy, session, ESYS_TR_NONE, ESYS_TR_NONE, &no_password, &area,
                               &nothing, &no_pcr, &object, nullptr, nullptr, nullptr, nullptr);
   });
-  if (Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL)) {
+  if (IsWrongAuth(rc)) {
     throw ToFailure(rc, "TPM2_CreatePrimary", "ERR_TPM_AUTH",
                     std::string("the password of the TPM's ") + HierarchyName(hierarchy) +
                         " hierarchy is wrong or was not given (option parentAuth.hierarchyPassword" +

@@ -141,6 +141,8 @@ bool IsStale(TSS2_RC rc) {
 
 bool IsOfSession(TSS2_RC rc) { return Decode(rc).subject == Subject::kSession; }
 
+bool IsWrongAuth(TSS2_RC rc) { return Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL); }
+
 bool IsTimeout(TSS2_RC rc) { return ErrnoOf(rc) == ETIMEDOUT; }
 
 bool IsBroken(TSS2_RC rc) {

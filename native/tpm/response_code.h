@@ -42,6 +42,8 @@ bool IsBusy(TSS2_RC rc);
 bool IsStale(TSS2_RC rc);
 /// The TPM complains of a session.
 bool IsOfSession(TSS2_RC rc);
+/// The password that was proved or sent is not the entity's.
+bool IsWrongAuth(TSS2_RC rc);
 /// The TPM did not answer in time.
 bool IsTimeout(TSS2_RC rc);
 /// The failure lies between us and the TPM, a time-out included; afterwards an ESYS context refuses every

@@ -101,10 +101,7 @@ bool HasName(ESYS_CONTEXT& esys, ESYS_TR object, const TPMT_PUBLIC& area, const 
   Bytes algorithm;
   Append(algorithm, area.nameAlg, 2);
   if (!std::ranges::equal(algorithm, std::span(wanted).first(2))) return false;  // ESYS may not know it
-  TPM2B_NAME* name = nullptr;
-  // Computed by ESYS from its area, not as the TPM gave it.
-  Check(Esys_TR_GetName(&esys, object, &name), "Esys_TR_GetName");
-  const EsysPtr<TPM2B_NAME> owned(name);
+  const auto name = ObjectName(esys, object);  // computed by ESYS from its area, not as the TPM gave it
   return std::ranges::equal(std::span(name->name, name->size), wanted);
 }
 

@@ -118,8 +118,8 @@ struct Imported {
 
 /// TPM2_Create, or TPM2_Import of a wrapped key, under the parent in a salted, encrypted session; loads the
 /// new key and checks it against `probe`, unless that has no message, or a created key's twin where its
-/// policy cannot be satisfied now; makes it persistent when a handle is
-/// given (ERR_TPM_HANDLE_IN_USE if it is taken). Throws Failure.
+/// policy cannot be satisfied now; makes it persistent when a handle is given (ERR_TPM_HANDLE_IN_USE if it is
+/// taken). Throws Failure.
 Imported ImportKey(ImportOptions options, const Probe& probe);
 
 }  // namespace aws_hmac::tpm

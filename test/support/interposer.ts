@@ -36,6 +36,7 @@ export const commands = {
   readPublic: 0x173,
   startAuthSession: 0x176,
   getCapability: 0x17a,
+  pcrRead: 0x17e,
 } as const;
 
 /** TPM_RH_NULL, where a session has no salt. */
