@@ -7,7 +7,7 @@ import { temporaryFolder } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
 import { day, expected, handle, macOf, password, secret, tpmSuite } from "../support/tpm-suite.js";
 
-describeWith(["swtpm", "tpm2-tools"], "a TPM that is reset", () => {
+describeWith(["swtpm", "tpm2-tools"], "a TPM that is reset or hangs", () => {
   const suite = tpmSuite();
 
   test.each(["session", "none"] as const)(
@@ -46,6 +46,28 @@ describeWith(["swtpm", "tpm2-tools"], "a TPM that is reset", () => {
     await suite.tpm.start();
     expect(await macOf(key, day)).toBe(expected(day));
     expect(await macOf(key, Buffer.alloc(2000))).toBe(expected(Buffer.alloc(2000)));
+  });
+
+  test("a signal ends the wait for a TPM that hangs, and the key is good once it goes on", async () => {
+    const { pem } = await importTpmKey(Buffer.from(secret), {
+      ...{ tcti: suite.tcti, output: "pem", auth: { password } },
+    });
+    const key = await suite.open({ pem, auth: { password }, timeout: 60_000 });
+    expect(await macOf(key, day)).toBe(expected(day));
+    suite.tpm.suspend();
+    try {
+      const enough = new AbortController();
+      const calls = Array.from({ length: 3 }, () => key.mac(day, { signal: enough.signal }));
+      const later = new Promise((resolve) => setTimeout(resolve, 200, "still waiting"));
+      expect(await Promise.race([...calls, later])).toBe("still waiting");
+      const started = performance.now();
+      enough.abort(new Error("enough"));
+      for (const call of calls) await expect(call).rejects.toBe(enough.signal.reason);
+      expect(performance.now() - started).toBeLessThan(1_000);
+    } finally {
+      suite.tpm.resume();
+    }
+    expect(await macOf(key, day)).toBe(expected(day));
   });
 });
 

@@ -145,6 +145,12 @@ const scenarios = {
       );
     }
   },
+  async "open as nobody"() {
+    await openTpmKey({ tcti: "device:/dev/no-such-tpm", handle: 0x81008001 }).catch(() => undefined); // loads the addon
+    if (process.getuid() === 0) process.setuid(65534);
+    const { code, rcName, message: words } = await open().catch((error) => error);
+    console.log(code, rcName, words);
+  },
   async "time out while the device hangs"() {
     console.log(await open().catch((error) => error.code));
   },
