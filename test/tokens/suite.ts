@@ -17,8 +17,6 @@ import { temporaryFolder } from "../support/process.js";
 import { pkcs11Tool, type TestToken } from "../support/token.js";
 import { provisioning } from "./provisioning.js";
 
-jest.setTimeout(30_000); // NSS derives a key from the PIN at each login
-
 export function hmac(message: Uint8Array, key = secret): string {
   return createHmac("sha256", `AWS4${key}`).update(message).digest("hex");
 }
