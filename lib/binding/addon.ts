@@ -277,7 +277,8 @@ export interface NativePkcs11Listed {
   manufacturer: string;
   model: string;
   slot: number;
-  loginRequired: boolean;
+  /** Of CK_TOKEN_INFO. */
+  flags: number;
   loggedIn: boolean;
   keys: NativePkcs11ListedKey[];
 }

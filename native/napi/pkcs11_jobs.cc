@@ -70,7 +70,7 @@ class ListCall : public Call {
     result.Set("manufacturer", token.manufacturer);
     result.Set("model", token.model);
     result.Set("slot", Napi::Number::New(env, static_cast<double>(token.slot)));
-    result.Set("loginRequired", Napi::Boolean::New(env, token.login_required));
+    result.Set("flags", Napi::Number::New(env, static_cast<double>(token.flags)));
     result.Set("loggedIn", Napi::Boolean::New(env, token.logged_in));
     auto keys = Napi::Array::New(env, token.keys.size());
     for (uint32_t i = 0; i < token.keys.size(); i++) keys.Set(i, Describe(env, token.keys[i]));

@@ -37,7 +37,7 @@ ListedToken Describe(const Token& token, const std::optional<Credential>& login)
                      .manufacturer = std::string(Text(token.info.manufacturerID)),
                      .model = std::string(Text(token.info.model)),
                      .slot = token.slot,
-                     .login_required = (token.info.flags & CKF_LOGIN_REQUIRED) != 0};
+                     .flags = token.info.flags};
   Session session(token, Access::kRead);
   if (login) session.Login(*login);
   listed.logged_in = session.IsLoggedIn();

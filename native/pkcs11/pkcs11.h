@@ -114,7 +114,7 @@ struct ListedToken {
   std::string manufacturer;
   std::string model;
   uint64_t slot;
-  bool login_required;
+  uint64_t flags;  // of CK_TOKEN_INFO
   bool logged_in{};
   std::vector<ListedKey> keys{};
 };

@@ -348,6 +348,19 @@ describeWith(["softhsm", "opensc"], "putting keys into a PKCS#11 token", () => {
       expect(tokens.flatMap(({ keys }) => keys)).toEqual([]);
     });
 
+    test.each([
+      ["0x10000", "count-low"],
+      ["0x30000", "final-try"],
+      ["0x70000", "locked"],
+    ])("flags %s: the PIN's state is %s, told before one is sent", async (flags, pinState) => {
+      proxy.instruct(`set ${flags}`);
+      const calls = await callsOf(async () => {
+        const { tokens } = await listPkcs11Keys({ ...at, pin: undefined });
+        expect(tokens).toMatchObject([{ pinState, loginRequired: true }]);
+      });
+      expect(calls).not.toContain("C_Login pin");
+    });
+
     test("all of p11-kit's modules are listed where none is named", async () => {
       const { tokens } = await listPkcs11Keys();
       expect(tokens).toContainEqual(expect.objectContaining({ tokenLabel: "provision", serial: hsm.serial }));

@@ -81,6 +81,7 @@ export function provisioning(token: () => TestToken): void {
             slotId: expect.any(Number),
             loginRequired: true,
             loggedIn: "pin" in login,
+            pinState: "ok",
             keys: expect.any(Array),
           },
         ],

@@ -60,6 +60,11 @@ export interface ListedPkcs11Token {
   loginRequired: boolean;
   /** Whether there was one, by this call or by another user of the module in this process. */
   loggedIn: boolean;
+  /**
+   * What the token said of its PIN before this call: a wrong one was entered since the last right one; the next wrong one
+   * locks it; it is locked. Not every token tells.
+   */
+  pinState: "ok" | "count-low" | "final-try" | "locked";
   keys: ListedPkcs11Key[];
 }
 
@@ -129,13 +134,23 @@ export async function removePkcs11Key(options: Pkcs11RemoveOptions): Promise<voi
   }
 }
 
-function listedToken({ slot, keys, ...token }: NativePkcs11Listed): ListedPkcs11Token {
+/** CK_TOKEN_INFO's flags (PKCS#11 3.0, 3.2), the worst of the PIN's states first. */
+const loginRequired = 0x4;
+const pinStates = [
+  [0x40000, "locked"],
+  [0x20000, "final-try"],
+  [0x10000, "count-low"],
+] as const;
+
+function listedToken({ slot, flags, keys, ...token }: NativePkcs11Listed): ListedPkcs11Token {
   const { tokenLabel, manufacturer, serial, model, module } = token;
   const filled = Object.entries({ tokenLabel, manufacturer, serial, model, module }).filter(
     ([, text]) => text !== "",
   );
   const place = Object.fromEntries(filled) as Pkcs11Uri;
-  return { ...token, slotId: slot, keys: keys.map((key) => listedKey(key, place)) };
+  const pinState: ListedPkcs11Token["pinState"] = pinStates.find(([flag]) => flags & flag)?.[1] ?? "ok";
+  const state = { loginRequired: (flags & loginRequired) !== 0, pinState };
+  return { ...token, ...state, slotId: slot, keys: keys.map((key) => listedKey(key, place)) };
 }
 
 function listedKey(
