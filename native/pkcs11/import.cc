@@ -37,7 +37,8 @@ class Import {
     const std::vector<CK_OBJECT_HANDLE> old = Replaced();
     const Bytes wanted = options_.id;
     // NSS overwrites the key of the same CKA_ID at once, and the new one is not proved yet.
-    const bool is_renamed = !old.empty() && Attribute(session_, old.front(), CKA_ID) == wanted;
+    const bool is_renamed =
+        !old.empty() && !wanted.empty() && Attribute(session_, old.front(), CKA_ID) == wanted;
     if (is_renamed) options_.id = options_.spare_id;
     auto [object, imported] = Make();
     if (is_renamed) Rename(object, wanted, "the old key is untouched, and the new one was not kept");
@@ -48,7 +49,7 @@ class Import {
  private:
   // The key that gives way to the new one; none of the others may be in its way.
   std::vector<CK_OBJECT_HANDLE> Replaced() const {
-    const std::optional<Bytes> id = options_.has_own_id ? std::optional(options_.id) : std::nullopt;
+    const std::optional<Bytes> id = options_.has_own_id ? Id() : std::nullopt;
     const std::string where = " on " + session_.token().Name();
     if (options_.replace) {
       std::vector<CK_OBJECT_HANDLE> old = FindSecretKeys(session_, options_.label, id);
@@ -64,12 +65,15 @@ class Import {
       if (!old.empty()) return old;
     }
     // By id alone: what has the same CKA_ID and another label would be overwritten by NSS.
-    const std::vector<CK_OBJECT_HANDLE> taken = FindSecretKeys(session_, std::nullopt, options_.id);
+    const std::vector<CK_OBJECT_HANDLE> taken =
+        FindSecretKeys(session_, Id() ? std::nullopt : std::optional(options_.label), Id());
     if (taken.empty()) return {};
     throw Refusal("ERR_KEY_EXISTS", "there is a key with this id already" + where + ": " +
                                         NamesOf(session_, taken) +
                                         "; choose another id, or set replace for the same label and id");
   }
+
+  std::optional<Bytes> Id() const { return options_.id.empty() ? std::nullopt : std::optional(options_.id); }
 
   // CKK_GENERIC_SECRET, as openCryptoki makes nothing else; CKK_SHA256_HMAC where a module wants that.
   std::pair<CK_OBJECT_HANDLE, Imported> Make() {
@@ -119,7 +123,7 @@ class Import {
                       std::string("the module made the key without ") + name + ", so it was not kept");
       }
     }
-    if (FindSecretKeys(session_, options_.label, options_.id).size() != 1) {
+    if (FindSecretKeys(session_, options_.label, Id()).size() != 1) {
       throw Refusal("ERR_IMPORT_VERIFY",
                     "the module does not find the new key by its label and id, so it was not kept");
     }

@@ -72,14 +72,14 @@ struct Wrapping {
 struct ImportOptions {
   TokenQuery token;
   std::string label;
-  Bytes id;         // not empty
-  bool has_own_id;  // it was chosen, not made for this key
-  Bytes spare_id;   // another one that nothing has
+  Bytes id;                // may be empty
+  bool has_own_id = true;  // it was chosen, not made for this key
+  Bytes spare_id{};        // another one that nothing has
   Credential login;
-  SecretBytes key;                   // the HMAC key
-  std::optional<Wrapping> wrapping;  // without it the token gets it in the clear
-  bool replace;                      // the key of this label and, if it was chosen, this id goes
-  bool allow_wrapping;
+  SecretBytes key;                     // the HMAC key
+  std::optional<Wrapping> wrapping{};  // without it the token gets it in the clear
+  bool replace = false;                // the key of this label and, if it was chosen, this id goes
+  bool allow_wrapping = false;
 };
 
 /// What the token says and does of the new key.

@@ -39,17 +39,17 @@ NewKey MakeKey(const MakeObject& make, const char* call, CK_KEY_TYPE type, std::
   CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
   CK_BBOOL yes = CK_TRUE;
   CK_BBOOL no = CK_FALSE;
-  const std::vector<CK_ATTRIBUTE> protecting{
+  std::vector<CK_ATTRIBUTE> protecting{
       {CKA_CLASS, &secret_key, sizeof secret_key},
       {CKA_KEY_TYPE, &type, sizeof type},
       {CKA_LABEL, label.data(), label.size()},
-      {CKA_ID, id.data(), id.size()},
       {CKA_TOKEN, &yes, sizeof yes},
       {CKA_PRIVATE, &yes, sizeof yes},
       {CKA_SENSITIVE, &yes, sizeof yes},
       {CKA_EXTRACTABLE, &no, sizeof no},
       {CKA_SIGN, &yes, sizeof yes},
   };
+  if (!id.empty()) protecting.push_back({CKA_ID, id.data(), id.size()});
   CK_RV rv = CKR_OK;
   for (const unsigned without : FewestFirst()) {
     if (!IsTried(without)) continue;
