@@ -31,6 +31,7 @@ class OpenedKey {
   bool HasSession() const noexcept { return authorization_->session() != ESYS_TR_NONE; }
   /// Whether key and session are still at their handles in the TPM. After a reset they may be another's.
   bool IsThere() const noexcept { return IsStillThere(esys_, key_.get(), authorization_->session()); }
+  bool IsGone() const noexcept { return tpm::IsGone(esys_, key_.get(), authorization_->session()); }
 
  private:
   ESYS_CONTEXT& esys() const noexcept { return esys_; }
@@ -95,8 +96,8 @@ class HmacKey : public HmacDevice {
       } catch (const Failure& failure) {
         const bool was_open = opened_.has_value();
         const bool is_wrong_password = std::string_view(failure.code) == "ERR_TPM_AUTH";
-        const bool is_lost = IsLost(failure) ||
-                             (was_open && (is_wrong_password || IsOfSession(failure)) && !opened_->IsThere());
+        const bool is_lost =
+            IsLost(failure) || (was_open && (is_wrong_password || IsOfSession(failure)) && opened_->IsGone());
         // A wrong password is sent once: each try counts towards the TPM's lockout.
         if (is_wrong_password && !is_lost) refused_ = failure;
         if (was_open && !is_lost) throw;

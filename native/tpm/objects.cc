@@ -68,11 +68,8 @@ Found LookFor(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session, BackOff::Unti
   return {rc, rc == TSS2_RC_SUCCESS && AreEqual(*known, *name)};
 }
 
-// Without a resource manager a TPM that was reset gives out the same handles again: what is there may be
-// another program's, which must not be flushed.
-bool IsGone(ESYS_CONTEXT& esys, ESYS_TR object) noexcept {
-  const Found found = LookFor(esys, object, ESYS_TR_NONE, BackOff::Until::kTheEnd);
-  return IsStale(found.rc) || (found.rc == TSS2_RC_SUCCESS && !found.is_same);
+bool SaysGone(const Found& found) noexcept {
+  return IsStale(found.rc) || IsOfSession(found.rc) || (found.rc == TSS2_RC_SUCCESS && !found.is_same);
 }
 
 bool IsSessionGone(ESYS_CONTEXT& esys, ESYS_TR session) noexcept {
@@ -100,7 +97,9 @@ void ObjectTraits::Release(ESYS_CONTEXT& esys, Value object) noexcept {
   Esys_TR_SetAuth(&esys, object, &kNothing);  // ESYS frees its copy of the password without wiping it
   if (IsPersistent(esys, object)) {
     Esys_TR_Close(&esys, &object);
-  } else if (!IsGone(esys, object)) {
+  } else if (!SaysGone(LookFor(esys, object, ESYS_TR_NONE, BackOff::Until::kTheEnd))) {
+    // Without a resource manager a TPM that was reset gives out the same handles again: what is there may
+    // be another program's, which must not be flushed.
     End([&] { return Esys_FlushContext(&esys, object); });
   }
 }
@@ -134,6 +133,11 @@ bool AreEqual(const TPM2B_NAME& name, const TPM2B_NAME& other) noexcept {
 bool IsStillThere(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session) noexcept {
   const Auditing audited(esys, session);
   return LookFor(esys, object, session, BackOff::Until::kNobodyWaits).is_same;
+}
+
+bool IsGone(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session) noexcept {
+  const Auditing audited(esys, session);
+  return SaysGone(LookFor(esys, object, session, BackOff::Until::kNobodyWaits));
 }
 
 Object LoadContext(ESYS_CONTEXT& esys, const Bytes& bytes) {

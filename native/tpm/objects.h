@@ -63,6 +63,8 @@ bool AreEqual(const TPM2B_NAME& name, const TPM2B_NAME& other) noexcept;
 /// Whether the object in the TPM at its handle has the name that we know, and `session`, unless it is
 /// ESYS_TR_NONE, is the one that we know. Proves no password.
 bool IsStillThere(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session) noexcept;
+/// Whether the TPM says that one of them is not. Neither is true where it says nothing.
+bool IsGone(ESYS_CONTEXT& esys, ESYS_TR object, ESYS_TR session) noexcept;
 
 /// Loads what TPM2_ContextSave gave out: a marshalled TPMS_CONTEXT of an object, saved through ESYS. Throws
 /// Failure, ERR_TPM_FILE_INVALID, or ERR_TPM_CONTEXT if this TPM does not know it, or no more.

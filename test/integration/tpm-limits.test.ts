@@ -69,15 +69,25 @@ describeWith(["swtpm", "tpm2-tools"], "what a TPM lacks or refuses", () => {
     );
   });
 
-  test("a wrong password is sent once, on the wire too", () =>
-    withRelay(suite.tcti, async ({ tcti, count }) => {
+  test.each([
+    ["the TPM still has the key", 0],
+    ["the TPM does not say whether it still has the key", 0x101], // TPM_RC_FAILURE
+  ])("a wrong password is sent once, on the wire too: %s", (_, rc) =>
+    withRelay(suite.tcti, async ({ tcti, answer }) => {
+      let [tries, questions] = [0, 0];
+      answer((command, ask) => {
+        if (isHmacOfKey(command)) tries++;
+        const isFirst = tries > 0 && codeOf(command) === commands.readPublic && ++questions === 1;
+        return isFirst && rc !== 0 ? message(rc) : ask(command);
+      });
       const key = await suite.open({ tcti, handle, auth: { password: "wrong" } });
       for (let call = 0; call < 3; call++) {
         await expect(key.mac(day)).rejects.toMatchObject({ code: "ERR_TPM_AUTH" });
       }
-      expect(count(commands.hmac)).toBe(1);
+      expect([tries, questions]).toEqual([1, 1]);
       await key.close();
-    }));
+    }),
+  );
 
   test.each(["handle", "pem"])(
     "a locked TPM is asked once a call, and the remedy is named: %s",
