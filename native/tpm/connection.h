@@ -21,6 +21,8 @@ class Connection {
 
   /// Gives up what other clients may wait for (see Transport) until the next command.
   void Rest() noexcept { tcti_.Rest(); }
+  /// See Tcti.
+  void WipeAnswer() noexcept { tcti_.WipeAnswer(); }
   /// See Transport.
   unsigned turns() const noexcept { return tcti_.turns(); }
 

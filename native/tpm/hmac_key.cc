@@ -91,6 +91,7 @@ class HmacKey : public HmacDevice {
       try {
         if (!opened_) Open();
         Mac mac = opened_->Sign(message);
+        connection_->WipeAnswer();
         RequireOwn();
         return mac;
       } catch (const Failure& failure) {

@@ -22,6 +22,11 @@ Tcti::Tcti(std::unique_ptr<Transport> transport, std::chrono::milliseconds timeo
 
 Tcti::~Tcti() { Wipe(response_.data(), response_.size()); }
 
+void Tcti::WipeAnswer() noexcept {
+  Wipe(handed_out_.data(), handed_out_.size());
+  handed_out_ = {};
+}
+
 TSS2_TCTI_CONTEXT* Tcti::context() noexcept {
   return reinterpret_cast<TSS2_TCTI_CONTEXT*>(static_cast<TSS2_TCTI_CONTEXT_COMMON_V2*>(this));
 }
@@ -78,6 +83,7 @@ TSS2_RC Tcti::HandOut(size_t& size, uint8_t* response) {
   if (response == nullptr) return TSS2_RC_SUCCESS;
   if (room < response_size_) return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
   std::copy_n(response_.begin(), response_size_, response);
+  handed_out_ = {response, response_size_};
   Wipe(response_.data(), std::exchange(response_size_, 0));  // it may be a MAC
   state_ = State::kTransmit;
   return TSS2_RC_SUCCESS;

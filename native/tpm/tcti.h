@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <span>
 
 #include "tpm/held_handles.h"
 #include "tpm/transport.h"
@@ -27,6 +28,10 @@ class Tcti : private TSS2_TCTI_CONTEXT_COMMON_V2 {
   /// See Transport.
   void Rest() noexcept;
   unsigned turns() const noexcept { return transport_->turns(); }
+
+  /// Wipes the last answer where ESYS keeps it until its next command. While the ESYS context lives, between
+  /// its calls.
+  void WipeAnswer() noexcept;
 
   /// Whether the command that was not answered in time may still be.
   bool AwaitsAnswer() const noexcept { return state_ == State::kOverdue; }
@@ -54,7 +59,8 @@ class Tcti : private TSS2_TCTI_CONTEXT_COMMON_V2 {
   HeldHandles held_;
   TSS2_RC broken_ = TSS2_RC_SUCCESS;  // what the first failure was
   std::array<uint8_t, TPM2_MAX_RESPONSE_SIZE> response_;
-  size_t response_size_ = 0;  // 0 until it is there
+  size_t response_size_ = 0;       // 0 until it is there
+  std::span<uint8_t> handed_out_;  // the last answer, in ESYS's buffer
 };
 
 }  // namespace aws_hmac::tpm

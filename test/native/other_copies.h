@@ -18,7 +18,9 @@ inline size_t OtherCopies(std::string_view bytes) {
   std::ifstream memory;
   memory.rdbuf()->pubsetbuf(nullptr, 0);  // a buffer would itself be a copy, and stay one
   memory.open("/proc/self/mem", std::ios::binary);
-  const std::boyer_moore_horspool_searcher searcher(bytes.begin(), bytes.end());
+  // As what the pages are of: a char is signed, and would never equal a byte from 0x80 on.
+  const auto* const wanted = reinterpret_cast<const uint8_t*>(bytes.data());
+  const std::boyer_moore_horspool_searcher searcher(wanted, wanted + bytes.size());
   const auto itself = reinterpret_cast<uintptr_t>(bytes.data());
   constexpr uintptr_t kShadow = 1 << 30;  // a sanitizer's own memory is larger than anything of ours
   size_t copies = 0;

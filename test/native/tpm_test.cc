@@ -122,6 +122,26 @@ TEST_F(Tpm, LengthsAreChecked) {
   EXPECT_STREQ(import(SecretBytes(65)).code, "ERR_INVALID_ARGUMENT");
 }
 
+// With `keyCache: "none"` a day's key is nowhere until the next request.
+TEST_F(Tpm, NoMacStaysInTheMemoryOfEsys) {
+  const Imported imported = Import();
+  for (const bool encrypt : {true, false}) {
+    OpenOptions options = Options(imported);
+    options.protection.encrypt = encrypt;
+    const auto key = OpenKey(std::move(options));
+    for (const size_t length : {8, 2000}) {
+      std::string bytes;
+      {
+        const Mac mac = key->Sign(Message(length));
+        bytes.assign(mac.bytes.begin(), mac.bytes.end());
+        EXPECT_GT(OtherCopies(bytes), 0u) << "the search itself must work";
+      }
+      // ESYS decrypts on the stack, which what runs next overwrites.
+      EXPECT_LE(OtherCopies(bytes), encrypt ? 1u : 0u) << length;
+    }
+  }
+}
+
 TEST_F(Tpm, NeitherSecretNorPasswordStaysInMemory) {
   std::string secret;  // made at run time, so that no constant of the program has it
   for (size_t i = 0; i < 48; i++) secret += static_cast<char>('!' + (i * 37 + 11) % 90);
