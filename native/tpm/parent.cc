@@ -30,11 +30,9 @@ Object FindParent(ESYS_CONTEXT& esys, TPM2_HANDLE handle) {
   }
 }
 
-bool IsWrongPassword(TSS2_RC rc) { return Answered(rc, TPM2_RC_BAD_AUTH) || Answered(rc, TPM2_RC_AUTH_FAIL); }
-
 // What TPM2_Load, TPM2_Create and TPM2_Import answer of a parent.
 void CheckUse(TSS2_RC rc, const char* command) {
-  if (IsWrongPassword(rc)) {
+  if (IsWrongAuth(rc)) {
     throw ToFailure(
         rc, command, "ERR_TPM_AUTH",
         "the password of the key's parent is wrong or was not given (option parentAuth.password)");
@@ -176,7 +174,7 @@ SessionHandle LoadedParent::SatisfyEndorsementPolicy() const {
     return Esys_PolicySecret(&esys_, endorsement.get(), policy.get(), session_, ESYS_TR_NONE, ESYS_TR_NONE,
                              nullptr, nullptr, nullptr, 0, nullptr, nullptr);
   });
-  if (IsWrongPassword(rc)) {
+  if (IsWrongAuth(rc)) {
     throw ToFailure(rc, "TPM2_PolicySecret", "ERR_TPM_AUTH",
                     "the password of the TPM's endorsement hierarchy is wrong or was not given "
                     "(option parentAuth.hierarchyPassword)");

@@ -44,16 +44,7 @@ class Pkcs11 : public testing::Test {
   Imported Import(const std::string& key, const Bytes& id = {}) const { return ImportWith(key, id, kMac); }
 
   Imported ImportWith(const std::string& key, const Bytes& id, std::span<const uint8_t> mac) const {
-    return ImportKey({.token = Token(),
-                      .label = key,
-                      .id = id.empty() ? Bytes(key.begin(), key.end()) : id,
-                      .has_own_id = !id.empty(),
-                      .spare_id = {0},
-                      .login = Login(),
-                      .key = SecretBytes(kKey),
-                      .wrapping = std::nullopt,
-                      .replace = false,
-                      .allow_wrapping = false},
+    return ImportKey({.token = Token(), .label = key, .id = id, .login = Login(), .key = SecretBytes(kKey)},
                      {.message = AsBytes(kMessage), .mac = mac});
   }
 
