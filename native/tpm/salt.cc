@@ -8,6 +8,7 @@
 #include <string>
 
 #include "tpm/authorization.h"
+#include "tpm/command.h"
 #include "tpm/hierarchy.h"
 #include "tpm/primary.h"
 #include "tpm/response_code.h"
@@ -105,6 +106,11 @@ bool HasName(ESYS_CONTEXT& esys, ESYS_TR object, const TPMT_PUBLIC& area, const 
   return std::ranges::equal(std::span(name->name, name->size), wanted);
 }
 
+// A primary that was made just now is ours, though the TPM's key has another name than the one that was told.
+void Flush(ESYS_CONTEXT& esys, ESYS_TR primary) noexcept {
+  End([&] { return Esys_FlushContext(&esys, primary); });
+}
+
 void RequireKnown(ESYS_CONTEXT& esys, ESYS_TR object, const SaltKey& key) {
   const TPM2B_PUBLIC area = AreaInEsys(esys, object);
   const TPMT_PUBLIC& found = area.publicArea;
@@ -126,7 +132,12 @@ void RequireKnown(ESYS_CONTEXT& esys, ESYS_TR object, const SaltKey& key) {
 Object FindSalt(ESYS_CONTEXT& esys, const std::optional<SaltKey>& key) {
   if (!key) return CreatePrimary(esys, ESYS_TR_RH_NULL);
   Object object = IsPersistent(*key) ? Find(esys, *key) : Make(esys, *key);
-  RequireKnown(esys, object.get(), *key);
+  try {
+    RequireKnown(esys, object.get(), *key);
+  } catch (const Failure&) {
+    if (!IsPersistent(*key)) Flush(esys, object.Release());
+    throw;
+  }
   return object;
 }
 
