@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "core/secret_bytes.h"
 
 namespace aws_hmac {
 
-/// An opened HMAC-SHA256 key in a device. Made, used and destroyed on its worker's thread alone.
+/// An opened HMAC-SHA256 key in a device. Used by one thread of its worker at a time, and destroyed there.
 class HmacDevice {
  public:
   HmacDevice() = default;
@@ -18,6 +19,10 @@ class HmacDevice {
 
   /// HMAC-SHA256 of a message of any length. Blocks; throws Failure.
   virtual Mac Sign(std::span<const uint8_t> message) = 0;
+
+  /// One more way to the key, for another thread of the worker, until there are as many as there shall be: then
+  /// nothing. A device that takes one command at a time, such as a TPM, has none. Does not block.
+  virtual std::unique_ptr<HmacDevice> Another() { return nullptr; }
 
   /// Nothing has been asked for a while: gives up what others may wait for, until the next Sign. True to be
   /// told again after another while.

@@ -13,33 +13,48 @@
 
 namespace aws_hmac {
 
-struct Worker::State {
+namespace {
+
+struct InFlight {
+  uint64_t id;
+  bool discard = false;
+  bool cut_short = false;  // by Pause
+};
+
+}  // namespace
+
+struct Worker::State : std::enable_shared_from_this<Worker::State> {
   State(Notify notify, size_t capacity) : notify(std::move(notify)), capacity(capacity) {}
 
   const Notify notify;
   const size_t capacity;
 
   mutable std::mutex mutex;
-  std::condition_variable wake;  // the thread waits on it for jobs
+  std::condition_variable wake;      // the threads wait on it for jobs
+  std::condition_variable unwanted;  // and on this one while they pause
   std::condition_variable ended;
   std::deque<std::unique_ptr<Job>> waiting;
   std::vector<std::unique_ptr<Job>> done;
-  std::optional<uint64_t> in_flight;
-  bool discard_in_flight = false;
-  bool cut_short = false;  // what is in flight, by Pause
+  std::vector<InFlight*> in_flight;  // at most one for each thread
+  size_t running = 0;                // threads
   bool closing = false;
-  bool finished = false;
   Clock::time_point told;  // when notify was last called
   std::optional<Clock::time_point> stopped;
   std::atomic<bool> muted = false;  // the process exits: nobody is left to notify
 
   std::mutex joining;
-  std::thread thread;
+  std::vector<std::thread> threads;
 
-  static inline thread_local State* current = nullptr;  // of the device thread that asks
+  // Of the device thread that asks:
+  static inline thread_local State* current = nullptr;
+  static inline thread_local InFlight* mine = nullptr;
 
   ~State();
-  void Loop();
+  bool finished() const { return running == 0; }
+  void StartThread(std::unique_ptr<HmacDevice> device);
+  void StartMoreThreads(Job& opening, std::unique_ptr<HmacDevice>& device);
+  void Loop(std::unique_ptr<HmacDevice> device);
+  void Settle(std::unique_ptr<Job> job, const InFlight& outcome);
   void FailWaiting(const Failure& failure);
   void AwaitJob(std::unique_lock<std::mutex>& lock, HmacDevice* device);
   bool Pause(std::chrono::milliseconds time);
@@ -74,9 +89,33 @@ void RunGuarded(Job& job, std::unique_ptr<HmacDevice>& device) {
 
 }  // namespace
 
-// The last owner may be the thread itself, which cannot join itself.
+// The last owner may be one of the threads, which cannot join itself.
 Worker::State::~State() {
-  if (thread.joinable()) thread.detach();
+  for (auto& thread : threads) {
+    if (thread.joinable()) thread.detach();
+  }
+}
+
+// With the mutex held.
+void Worker::State::StartThread(std::unique_ptr<HmacDevice> device) {
+  try {
+    threads.emplace_back([state = shared_from_this(), device = std::move(device)]() mutable {
+      state->Loop(std::move(device));
+    });
+    ++running;
+  } catch (const std::system_error& error) {
+    throw Failure(Api::kErrno, "ERR_INTERNAL", "no thread for the device: raise the process limit on threads")
+        .At("pthread_create", static_cast<uint64_t>(error.code().value()), "");
+  }
+}
+
+// With the mutex held. Those that were started before one fails have nothing to do, and end with the worker.
+void Worker::State::StartMoreThreads(Job& opening, std::unique_ptr<HmacDevice>& device) {
+  try {
+    while (auto another = device->Another()) StartThread(std::move(another));
+  } catch (Failure& failure) {
+    opening.failure = std::move(failure);
+  }
 }
 
 // Waking Node costs a fast token a fifth of its time: while more jobs wait, several answers share one call.
@@ -112,30 +151,37 @@ void Worker::State::FailWaiting(const Failure& failure) {
 
 bool Worker::State::Pause(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex);
-  const auto is_unwanted = [this] { return in_flight && (discard_in_flight || stopped); };
-  if (!wake.wait_for(lock, time, is_unwanted)) return true;
-  cut_short = true;
+  const auto is_unwanted = [this] { return mine != nullptr && (mine->discard || stopped); };
+  if (!unwanted.wait_for(lock, time, is_unwanted)) return true;
+  mine->cut_short = true;
   return false;
 }
 
-void Worker::State::Loop() {
+// With the mutex held.
+void Worker::State::Settle(std::unique_ptr<Job> job, const InFlight& outcome) {
+  std::erase(in_flight, &outcome);
+  if (job->failure && job->failure->device_hangs && !outcome.cut_short) FailWaiting(*job->failure);
+  if (!outcome.discard) done.push_back(std::move(job));
+}
+
+void Worker::State::Loop(std::unique_ptr<HmacDevice> device) {
   pthread_setname_np(pthread_self(), "aws-hmac");  // so that a debugger or top tells whose thread it is
   current = this;
-  std::unique_ptr<HmacDevice> device;
   std::unique_lock lock(mutex);
   for (;;) {
     AwaitJob(lock, device.get());
     if (waiting.empty()) break;
     auto job = std::move(waiting.front());
     waiting.pop_front();
-    in_flight = job->id;
-    discard_in_flight = cut_short = false;
+    InFlight in_hand{.id = job->id};
+    in_flight.push_back(mine = &in_hand);
+    const bool opening = !device;
     lock.unlock();
     RunGuarded(*job, device);
     lock.lock();
-    in_flight.reset();
-    if (job->failure && job->failure->device_hangs && !cut_short) FailWaiting(*job->failure);
-    if (!discard_in_flight) done.push_back(std::move(job));
+    mine = nullptr;
+    if (opening && device) StartMoreThreads(*job, device);
+    Settle(std::move(job), in_hand);
     if (!ShallTell()) continue;  // without a moment in which the jobs that wait could be cancelled
     told = Clock::now();
     lock.unlock();
@@ -145,7 +191,7 @@ void Worker::State::Loop() {
   lock.unlock();
   device.reset();
   lock.lock();
-  finished = true;
+  --running;
   ended.notify_all();
   lock.unlock();
   Tell();
@@ -159,18 +205,21 @@ void Worker::State::Stop() {
     if (!stopped) stopped = Clock::now();
     dropped.swap(waiting);
   }
-  wake.notify_one();
+  wake.notify_all();
+  unwanted.notify_all();
 }
 
 bool Worker::State::AwaitStop(std::chrono::milliseconds bound) {
   std::unique_lock lock(mutex);
   const auto deadline = stopped.value_or(Clock::now()) + bound;
-  if (!ended.wait_until(lock, deadline, [this] { return finished; })) return false;
+  if (!ended.wait_until(lock, deadline, [this] { return finished(); })) return false;
   lock.unlock();
-  // Wait for its very end too: libraries clean up per thread, and must have done so before they are shut
+  // Wait for their very end too: libraries clean up per thread, and must have done so before they are shut
   // down.
   std::lock_guard join_once(joining);
-  if (thread.joinable()) thread.join();
+  for (auto& thread : threads) {
+    if (thread.joinable()) thread.join();
+  }
   return true;
 }
 
@@ -182,11 +231,11 @@ Worker::Worker(Notify notify, size_t capacity)
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
-    state_->thread = std::thread([state = state_] { state->Loop(); });
-  } catch (const std::system_error& error) {
+    std::lock_guard lock(state_->mutex);
+    state_->StartThread(nullptr);
+  } catch (...) {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw Failure(Api::kErrno, "ERR_INTERNAL", "no thread for the device: raise the process limit on threads")
-        .At("pthread_create", static_cast<uint64_t>(error.code().value()), "");
+    throw;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   std::lock_guard lock(registry().mutex);
@@ -212,9 +261,10 @@ void Worker::Submit(std::unique_ptr<Job> job) {
 void Worker::Cancel(uint64_t id) {
   std::unique_ptr<Job> dropped;
   std::lock_guard lock(state_->mutex);
-  if (state_->in_flight == id) {
-    state_->discard_in_flight = true;
-    state_->wake.notify_one();
+  if (const auto running = std::ranges::find(state_->in_flight, id, &InFlight::id);
+      running != state_->in_flight.end()) {
+    (*running)->discard = true;
+    state_->unwanted.notify_all();
     return;
   }
   auto take = [&](auto& jobs) {
@@ -239,7 +289,7 @@ void Worker::Drain() {
     std::lock_guard lock(state_->mutex);
     state_->closing = true;
   }
-  state_->wake.notify_one();
+  state_->wake.notify_all();
 }
 
 void Worker::Stop() { state_->Stop(); }
@@ -254,7 +304,7 @@ bool Worker::Pause(std::chrono::milliseconds time) {
 
 bool Worker::finished() const {
   std::lock_guard lock(state_->mutex);
-  return state_->finished;
+  return state_->finished();
 }
 
 bool Worker::StopAll(std::chrono::milliseconds bound) {

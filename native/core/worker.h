@@ -22,16 +22,17 @@ class Job {
   Job& operator=(const Job&) = delete;
   virtual ~Job() = default;
 
-  /// On the device thread. `device` is empty until a job fills it (opening), and stays for the jobs that
-  /// follow.
+  /// On a device thread. `device` is that thread's: empty until a job fills it (opening), and stays for the jobs
+  /// that follow.
   virtual void Run(std::unique_ptr<HmacDevice>& device) = 0;
 
   const uint64_t id;
   std::optional<Failure> failure;  // set by the worker when Run threw, or the device hung meanwhile
 };
 
-/// A dedicated thread for one device connection, with a bounded queue. It knows no Node: it calls `notify`
-/// (from its own thread) whenever a finished job can be taken.
+/// A bounded queue for one device connection, and the thread of its own that works it off; more of them once the
+/// device is open and gives each a way to it (HmacDevice::Another). It knows no Node: it calls `notify` (from
+/// these threads) whenever a finished job can be taken.
 class Worker {
  public:
   using Notify = std::function<void()>;
@@ -63,9 +64,9 @@ class Worker {
   /// Takes no more jobs, runs those that wait, releases the device; then `finished()` is true and `notify`
   /// called.
   void Drain();
-  /// Drops what waits, lets the job in flight end, releases the device. Does not wait.
+  /// Drops what waits, lets the jobs in flight end, releases the device. Does not wait.
   void Stop();
-  /// Waits for the thread's end, at most until `bound` after the first Stop; false if a device call is stuck.
+  /// Waits for the threads' end, at most until `bound` after the first Stop; false if a device call is stuck.
   bool AwaitStop(std::chrono::milliseconds bound = kStopBound);
   bool finished() const;
 
@@ -79,7 +80,7 @@ class Worker {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;  // shared with the thread, which may outlive a stuck worker
+  std::shared_ptr<State> state_;  // shared with the threads, which may outlive a stuck worker
 };
 
 }  // namespace aws_hmac

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <barrier>
 #include <future>
 #include <latch>
 #include <semaphore>
@@ -260,6 +262,139 @@ TEST(Worker, StopAllLetsTheOthersReleaseTheirDevicesThoughOneHangs) {
   EXPECT_EQ(released.get_future().wait_for(seconds(0)), std::future_status::ready);
   go.count_down();
   EXPECT_TRUE(hung.AwaitStop(seconds(10)));
+}
+
+/// A device that threads share, of which `count` are still to be had.
+class SharedDevice : public HmacDevice {
+ public:
+  SharedDevice(int count, std::shared_ptr<void> key) : count_(count), key_(std::move(key)) {}
+  Mac Sign(std::span<const uint8_t> /*message*/) override { return {}; }
+  std::unique_ptr<HmacDevice> Another() override {
+    return count_-- > 0 ? std::make_unique<SharedDevice>(0, key_) : nullptr;
+  }
+
+ private:
+  int count_;
+  std::shared_ptr<void> key_;
+};
+
+/// A job that opens a device with so many threads; `released` is set when the last of them has let go of it.
+std::unique_ptr<Job> OpenFor(int threads, std::promise<void>* released = nullptr) {
+  return MakeJob(0, [=](auto& device) {
+    const std::shared_ptr<void> key(nullptr, [=](void*) {
+      if (released != nullptr) released->set_value();
+    });
+    device = std::make_unique<SharedDevice>(threads - 1, key);
+  });
+}
+
+constexpr int kThreads = 16;
+
+TEST(WorkerThreads, WorkOffOneQueueAtTheSameTime) {
+  Collector collector;
+  std::barrier all(kThreads);  // no job ends before all of them run
+  Worker worker(collector.notify());
+  worker.Submit(OpenFor(kThreads));
+  for (uint64_t id = 1; id <= 8 * kThreads; ++id) {
+    worker.Submit(MakeJob(id, [&](auto& device) {
+      EXPECT_NE(device, nullptr);
+      all.arrive_and_wait();
+    }));
+  }
+  auto ids = collector.Take(worker, 8 * kThreads + 1);
+  std::ranges::sort(ids);
+  for (uint64_t id = 0; id <= 8 * kThreads; ++id) EXPECT_EQ(ids[id], id);
+}
+
+TEST(WorkerThreads, GoOnWhileOneHangs) {
+  Collector collector;
+  std::latch started(1);
+  std::latch go(1);
+  Worker worker(collector.notify());
+  worker.Submit(OpenFor(2));
+  worker.Submit(MakeJob(1, [&](auto&) {
+    started.count_down();
+    go.wait();
+  }));
+  started.wait();
+  for (uint64_t id = 2; id <= 100; ++id) worker.Submit(MakeJob(id));
+  const auto ids = collector.Take(worker, 100);
+  EXPECT_TRUE(std::ranges::is_sorted(ids));
+  EXPECT_EQ(std::ranges::count(ids, 1U), 0);
+  worker.Cancel(1);
+  go.count_down();
+  worker.Drain();
+  EXPECT_TRUE(worker.AwaitStop(seconds(10)));
+  EXPECT_TRUE(worker.TakeFinished().empty());
+}
+
+TEST(WorkerThreads, DrainRunsWhatWaitsThenAllOfThemReleaseTheDevice) {
+  std::promise<void> released;
+  std::atomic<int> ran = 0;
+  Worker worker([] {});
+  worker.Submit(OpenFor(kThreads, &released));
+  for (uint64_t id = 1; id <= 1000; ++id) worker.Submit(MakeJob(id, [&](auto&) { ++ran; }));
+  worker.Drain();
+  EXPECT_TRUE(worker.AwaitStop(seconds(10)));
+  EXPECT_EQ(ran, 1000);
+  EXPECT_EQ(worker.TakeFinished().size(), 1001U);
+  EXPECT_EQ(released.get_future().wait_for(seconds(0)), std::future_status::ready);
+}
+
+TEST(WorkerThreads, StopIsBoundedWhenOneHangsAndTheOthersEnd) {
+  std::promise<void> released;
+  std::latch started(1);
+  std::latch go(1);
+  Worker worker([] {});
+  worker.Submit(OpenFor(kThreads, &released));
+  worker.Submit(MakeJob(1, [&](auto&) {
+    started.count_down();
+    go.wait();
+  }));
+  started.wait();
+  worker.Stop();
+  EXPECT_FALSE(worker.AwaitStop(std::chrono::milliseconds(50)));
+  EXPECT_FALSE(worker.finished());
+  go.count_down();
+  EXPECT_TRUE(worker.AwaitStop(seconds(10)));
+  EXPECT_EQ(released.get_future().wait_for(seconds(0)), std::future_status::ready);
+}
+
+TEST(WorkerThreads, DestroyedWithoutCloseReleaseTheDevice) {
+  std::promise<void> released;
+  auto outcome = released.get_future();
+  {
+    Collector collector;
+    Worker worker(collector.notify());
+    worker.Submit(OpenFor(kThreads, &released));
+    collector.Take(worker, 1);
+  }
+  EXPECT_EQ(outcome.wait_for(seconds(10)), std::future_status::ready);
+}
+
+TEST(WorkerThreads, PauseIsCutShortForItsOwnJobAlone) {
+  Collector collector;
+  std::latch pausing(2);
+  std::atomic<bool> first_cut_short = false;
+  std::atomic<bool> second_cut_short = false;
+  Worker worker(collector.notify());
+  worker.Submit(OpenFor(2));
+  const auto pause = [&](std::atomic<bool>& cut_short, std::chrono::milliseconds time) {
+    return [&, time](auto&) {
+      pausing.count_down();
+      cut_short = !Worker::Pause(time);
+    };
+  };
+  worker.Submit(MakeJob(1, pause(first_cut_short, seconds(30))));
+  worker.Submit(MakeJob(2, pause(second_cut_short, std::chrono::milliseconds(100))));
+  pausing.wait();
+  worker.Cancel(1);
+  const auto ids = collector.Take(worker, 2);
+  EXPECT_EQ(ids, (std::vector<uint64_t>{0, 2}));
+  worker.Drain();
+  EXPECT_TRUE(worker.AwaitStop(seconds(10)));
+  EXPECT_TRUE(first_cut_short);
+  EXPECT_FALSE(second_cut_short);
 }
 
 TEST(ExitGuard, EndsTheProcessWithItsExitCodeThoughADeviceHangs) {
