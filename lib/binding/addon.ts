@@ -229,6 +229,9 @@ export interface NativePkcs11Login {
 export interface NativePkcs11Open extends NativeTokenQuery, NativePkcs11Login {
   label?: string;
   id?: Uint8Array;
+  /** 1 or more. */
+  threads: number;
+  sessionCopy: boolean;
 }
 
 /** How a new key is encrypted on its way: for an RSA private key of that name, or for one made on the spot. */
@@ -289,7 +292,7 @@ export interface NativePkcs11Listing {
   broken: string;
 }
 
-export interface NativePkcs11Remove extends NativePkcs11Open {
+export interface NativePkcs11Remove extends Omit<NativePkcs11Open, "threads" | "sessionCopy"> {
   force: boolean;
 }
 
@@ -303,7 +306,7 @@ export interface NativeError extends Error {
   retryable: boolean;
 }
 
-/** One device connection with a thread of its own. Every call is queued under an `id` of the caller's choice. */
+/** One device connection with threads of its own. Every call is queued under an `id` of the caller's choice. */
 export interface NativeConnection {
   openTpm(id: number, options: NativeTpmOpen): Promise<void>;
   importTpm(id: number, options: NativeTpmImport): Promise<NativeTpmImported>;

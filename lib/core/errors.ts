@@ -119,6 +119,7 @@ export const errorCodes = [
   "ERR_PIN_INCORRECT",
   "ERR_PIN_LOCKED",
   "ERR_PIN_FINAL_TRY",
+  "ERR_SESSION_COPY",
   "ERR_PKCS11_DEVICE",
   "ERR_PKCS11",
   // signing

@@ -1,22 +1,13 @@
 #include "core/close_on_exec.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
-#include <memory>
-#include <new>
+#include <exception>
+#include <filesystem>
+#include <string>
 
 namespace aws_hmac {
-namespace {
-
-struct CloseFolder {
-  void operator()(DIR* folder) const noexcept { closedir(folder); }
-};
-
-}  // namespace
-
 CloseOnExec::CloseOnExec() : before_(OpenFiles()) {}
 
 CloseOnExec::~CloseOnExec() {
@@ -29,21 +20,21 @@ CloseOnExec::~CloseOnExec() {
   }
 }
 
-// What each descriptor is tells one that was closed and opened anew from one that was not. Empty where nothing
-// can be known: without /proc, descriptors or memory.
-std::map<int, CloseOnExec::File> CloseOnExec::OpenFiles() noexcept try {
-  std::map<int, File> files;
-  const std::unique_ptr<DIR, CloseFolder> folder(opendir("/proc/self/fd"));
-  if (!folder) return files;
-  while (const dirent* const entry = readdir(folder.get())) {
-    if (entry->d_name[0] == '.') continue;
-    const int descriptor = atoi(entry->d_name);
-    struct stat status{};
-    if (fstat(descriptor, &status) == 0) files[descriptor] = {status.st_dev, status.st_ino};
+// What each descriptor is tells one that was closed and opened anew from one that was not. Empty where
+// nothing can be known: without /proc, descriptors or memory.
+std::map<int, CloseOnExec::File> CloseOnExec::OpenFiles() noexcept {
+  try {
+    std::map<int, File> files;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      // By name and not by number: the descriptor may be another thread's, to use and to close.
+      struct stat status {};
+      if (stat(entry.path().c_str(), &status) != 0) continue;
+      files[std::stoi(entry.path().filename())] = {status.st_dev, status.st_ino};
+    }
+    return files;
+  } catch (const std::exception&) {
+    return {};
   }
-  return files;
-} catch (const std::bad_alloc&) {
-  return {};
 }
 
 }  // namespace aws_hmac

@@ -20,8 +20,8 @@ class HmacDevice {
   /// HMAC-SHA256 of a message of any length. Blocks; throws Failure.
   virtual Mac Sign(std::span<const uint8_t> message) = 0;
 
-  /// One more way to the key, for another thread of the worker, until there are as many as there shall be: then
-  /// nothing. A device that takes one command at a time, such as a TPM, has none. Does not block.
+  /// One more way to the key, for another thread of the worker, until there are as many as there shall be:
+  /// then nothing. A device that takes one command at a time, such as a TPM, has none. Does not block.
   virtual std::unique_ptr<HmacDevice> Another() { return nullptr; }
 
   /// Nothing has been asked for a while: gives up what others may wait for, until the next Sign. True to be

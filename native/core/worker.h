@@ -22,17 +22,17 @@ class Job {
   Job& operator=(const Job&) = delete;
   virtual ~Job() = default;
 
-  /// On a device thread. `device` is that thread's: empty until a job fills it (opening), and stays for the jobs
-  /// that follow.
+  /// On a device thread. `device` is that thread's: empty until a job fills it (opening), and stays for the
+  /// jobs that follow.
   virtual void Run(std::unique_ptr<HmacDevice>& device) = 0;
 
   const uint64_t id;
   std::optional<Failure> failure;  // set by the worker when Run threw, or the device hung meanwhile
 };
 
-/// A bounded queue for one device connection, and the thread of its own that works it off; more of them once the
-/// device is open and gives each a way to it (HmacDevice::Another). It knows no Node: it calls `notify` (from
-/// these threads) whenever a finished job can be taken.
+/// A bounded queue for one device connection, and the thread of its own that works it off; more of them once
+/// the device is open and gives each a way to it (HmacDevice::Another). It knows no Node: it calls `notify`
+/// (from these threads) whenever a finished job can be taken.
 class Worker {
  public:
   using Notify = std::function<void()>;

@@ -254,7 +254,9 @@ std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options) {
   pkcs11::OpenOptions open{.token = TokenOf(options),
                            .label = options.OptionalString("label"),
                            .id = options.OptionalByteArray("id"),
-                           .login = LoginOf(options)};
+                           .login = LoginOf(options),
+                           .threads = options.Uint32("threads"),
+                           .session_copy = options.Boolean("sessionCopy")};
   return std::make_unique<OpenCall<pkcs11::OpenOptions>>(id, pkcs11::OpenKey, std::move(open));
 }
 

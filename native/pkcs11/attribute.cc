@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "pkcs11/return_value.h"
+
 namespace aws_hmac::pkcs11 {
 namespace {
 
@@ -29,12 +31,21 @@ constexpr auto kFlags = std::to_array<Named>({{ROW(CKA_TOKEN)},
                                               {ROW(CKA_DERIVE)}});
 #undef ROW
 
+// An attribute that the token does not tell is one thing; that somebody logged out just now is another.
+void CheckObject(CK_RV rv) {
+  if (rv == CKR_OBJECT_HANDLE_INVALID || rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_USER_NOT_LOGGED_IN ||
+      rv == CKR_SESSION_CLOSED || rv == CKR_DEVICE_ERROR || rv == CKR_CRYPTOKI_NOT_INITIALIZED) {
+    throw CallFailed(rv, "C_GetAttributeValue");
+  }
+}
+
 }  // namespace
 
 std::optional<bool> Flag(const Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
   CK_BBOOL value = CK_FALSE;
   CK_ATTRIBUTE attribute{type, &value, sizeof value};
   const CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
+  CheckObject(rv);
   return rv == CKR_OK && attribute.ulValueLen == sizeof value ? std::optional(value != CK_FALSE)
                                                               : std::nullopt;
 }
@@ -43,6 +54,7 @@ std::optional<CK_ULONG> Number(const Session& session, CK_OBJECT_HANDLE object, 
   CK_ULONG value = 0;
   CK_ATTRIBUTE attribute{type, &value, sizeof value};
   const CK_RV rv = session->C_GetAttributeValue(session.handle(), object, &attribute, 1);
+  CheckObject(rv);
   return rv == CKR_OK ? std::optional(value) : std::nullopt;
 }
 

@@ -38,6 +38,7 @@ ListedToken Describe(const Token& token, const std::optional<Credential>& login)
                      .model = std::string(Text(token.info.model)),
                      .slot = token.slot,
                      .flags = token.info.flags};
+  const Module::Use use(*token.owner);
   Session session(token, Access::kRead);
   if (login) session.Login(*login);
   listed.logged_in = session.IsLoggedIn();
@@ -64,7 +65,7 @@ CK_OBJECT_HANDLE Chosen(const Session& session, const RemoveOptions& options) {
     throw Refusal("ERR_KEY_UNSUITABLE", "no HMAC key, but something else " + where + ": " +
                                             NamesOf(session, all) + "; the option force removes it");
   }
-  const bool is_hidden = (session.token().info.flags & CKF_LOGIN_REQUIRED) != 0 && !session.IsLoggedIn();
+  const bool is_hidden = session.LacksLogin();
   if (is_hidden) {
     throw Refusal("ERR_PIN_REQUIRED",
                   "no key " + where + " that is visible without a PIN (option pin, or pinPad)");

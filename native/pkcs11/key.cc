@@ -95,4 +95,29 @@ Mac Sign(const Session& session, CK_OBJECT_HANDLE key, std::span<const uint8_t> 
   return mac;
 }
 
+CK_OBJECT_HANDLE CopyIntoSession(const Session& session, CK_OBJECT_HANDLE key) {
+  constexpr const char* kRemedy = ": leave out sessionCopy";
+  CK_BBOOL no = CK_FALSE;
+  CK_ATTRIBUTE attribute{CKA_TOKEN, &no, sizeof no};
+  CK_OBJECT_HANDLE copy = 0;
+  const CK_RV rv = session->C_CopyObject(session.handle(), key, &attribute, 1, &copy);
+  if (Describe(rv).stale) throw CallFailed(rv, "C_CopyObject");
+  if (rv != CKR_OK) {
+    throw Failure(Api::kPkcs11, "ERR_SESSION_COPY",
+                  "the module does not copy the key into a session (" + NameOf(rv) + ")" + kRemedy)
+        .At("C_CopyObject", rv, NameOf(rv));
+  }
+  const char* code = nullptr;
+  if (Flag(session, copy, CKA_TOKEN) != false) code = "ERR_SESSION_COPY";
+  if (Flag(session, key, CKA_SENSITIVE) == true && Flag(session, copy, CKA_SENSITIVE) != true) {
+    code = "ERR_KEY_READABLE";
+  }
+  if (code == nullptr) return copy;
+  session->C_DestroyObject(session.handle(), copy);
+  throw Refusal(code, std::string("the module's copy of the key would ") +
+                          (Flag(session, key, CKA_SENSITIVE) == true ? "not be as secret as the key, or stay"
+                                                                     : "stay") +
+                          " on the token, so it was removed" + kRemedy);
+}
+
 }  // namespace aws_hmac::pkcs11

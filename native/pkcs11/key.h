@@ -36,6 +36,10 @@ bool IsHmacKey(const Session& session, CK_OBJECT_HANDLE object);
 /// CKM_SHA256_HMAC of a message. Throws Failure.
 Mac Sign(const Session& session, CK_OBJECT_HANDLE key, std::span<const uint8_t> message);
 
+/// A copy of the key that lives in the session, as secret as the key. Throws Failure ERR_SESSION_COPY where
+/// the module makes none, ERR_KEY_READABLE where its value could be read; neither leaves one.
+CK_OBJECT_HANDLE CopyIntoSession(const Session& session, CK_OBJECT_HANDLE key);
+
 /// Label and id of objects, for messages.
 std::string NamesOf(const Session& session, const std::vector<CK_OBJECT_HANDLE>& objects);
 

@@ -1,124 +1,90 @@
 #include "pkcs11/module.h"
 
-#include <errno.h>
 #include <p11-kit/p11-kit.h>
-#include <stdlib.h>
-#include <unistd.h>
 
-#include <optional>
-#include <system_error>
+#include <algorithm>
 #include <utility>
 
-#include "core/exit_guard.h"
-#include "pkcs11/return_value.h"
+#include "core/close_on_exec.h"
 
 namespace aws_hmac::pkcs11 {
-namespace {
 
-struct Free {
-  void operator()(void* memory) const noexcept { free(memory); }
-};
+void ReleaseLibrary::operator()(CK_FUNCTION_LIST* library) const noexcept { p11_kit_module_release(library); }
 
-// Loaded, not yet initialised.
-struct Unload {
-  void operator()(CK_FUNCTION_LIST* module) const noexcept { p11_kit_module_release(module); }
-};
-using Library = std::unique_ptr<CK_FUNCTION_LIST, Unload>;
-
-// What p11-kit says of its latest failure on this thread.
-std::string Reason() {
-  const char* message = p11_kit_message();
-  return message == nullptr ? "no reason given" : message;
+Module::~Module() {
+  if (starts_ > 0) p11_kit_module_finalize(library_.get());
 }
 
 // p11_kit_module_initialize gives a module no arguments; its wrapper's C_Initialize hands them on, and counts
 // as well. A module that runs already in this process keeps the arguments it has.
-CK_RV Initialize(CK_FUNCTION_LIST* module, const std::optional<std::string>& init_args) {
-  if (!init_args) return p11_kit_module_initialize(module);
-  CK_C_INITIALIZE_ARGS args{};
-  args.flags = CKF_OS_LOCKING_OK;
-  args.pReserved = const_cast<char*>(init_args->c_str());  // modules only read it
-  return module->C_Initialize(&args);
-}
-
-CK_RV Start(Library library, const std::optional<std::string>& init_args, std::vector<Module>& started) {
-  const CK_RV rv = Initialize(library.get(), init_args);
-  if (rv == CKR_OK) started.emplace_back(library.release());
+CK_RV Module::Initialize() {
+  const CloseOnExec guard;
+  CK_RV rv = CKR_OK;
+  if (!init_args_) {
+    rv = p11_kit_module_initialize(library_.get());
+  } else {
+    CK_C_INITIALIZE_ARGS args{};
+    args.flags = CKF_OS_LOCKING_OK;
+    args.pReserved = const_cast<char*>(init_args_->c_str());  // modules only read it
+    rv = library_->C_Initialize(&args);
+  }
+  if (rv == CKR_OK) ++starts_;
   return rv;
 }
 
-Modules LoadOne(const std::string& path, const std::optional<std::string>& init_args) {
-  if (access(path.c_str(), R_OK) != 0) {
-    throw Refusal("ERR_MODULE_NOT_FOUND",
-                  "PKCS#11 module " + path + ": " + std::generic_category().message(errno));
-  }
-  Library library(p11_kit_module_load(path.c_str(), 0));
-  StopWorkersBeforeLibrariesExit();
-  if (!library) throw Refusal("ERR_MODULE_FAILED", path + " is not a PKCS#11 module: " + Reason());
-  Modules modules;
-  const CK_RV rv = Start(std::move(library), init_args, modules.loaded);
-  if (rv != CKR_OK) {
-    throw Failure(Api::kPkcs11, "ERR_MODULE_FAILED",
-                  "PKCS#11 module " + path + " does not start: " + p11_kit_strerror(rv))
-        .At("C_Initialize", rv, NameOf(rv));
-  }
-  return modules;
+CK_RV Module::Start(Library library, const std::optional<std::string>& init_args) {
+  std::lock_guard lock(mutex_);
+  if (starts_ > 0) return CKR_OK;
+  library_ = std::move(library);
+  init_args_ = init_args;
+  return Initialize();
 }
 
-std::string Name(CK_FUNCTION_LIST* module) {
-  const std::unique_ptr<char, Free> name(p11_kit_module_get_name(module));
-  return name ? name.get() : "unnamed";
+Module::Use::Use(Module& module) : module_(&module) {
+  std::lock_guard lock(module_->mutex_);
+  ++module_->users_;
 }
 
-void Add(std::string& list, const std::string& entry) {
-  if (!list.empty()) list += ", ";
-  list += entry;
+Module::Use::~Use() {
+  if (module_ == nullptr) return;
+  std::lock_guard lock(module_->mutex_);
+  if (--module_->users_ == 0) module_->unused_.notify_all();
 }
 
-[[noreturn]] void NoneConfigured(const std::optional<std::string>& wanted, const std::string& names) {
-  if (!wanted) {
-    throw Refusal("ERR_MODULE_NOT_FOUND",
-                  "p11-kit has no configured module that loads (`p11-kit list-modules` lists them): name one "
-                  "with the option module");
-  }
-  throw Refusal("ERR_MODULE_NOT_FOUND", "p11-kit has no configured module \"" + *wanted +
-                                            "\" that loads; there are: " + (names.empty() ? "none" : names));
+bool Module::Restart(uint64_t seen, std::chrono::milliseconds bound) {
+  std::unique_lock lock(mutex_);
+  const auto is_unused = [&] { return users_ == 0 || starts_ != seen; };
+  if (!unused_.wait_for(lock, bound, is_unused)) return false;
+  if (starts_ != seen) return true;
+  p11_kit_module_finalize(library_.get());
+  return Initialize() == CKR_OK;
 }
 
-Modules LoadConfigured(const TokenQuery& query) {
-  const std::unique_ptr<CK_FUNCTION_LIST*, Free> list(p11_kit_modules_load(nullptr, 0));
-  StopWorkersBeforeLibrariesExit();
-  if (!list) throw Refusal("ERR_MODULE_FAILED", "p11-kit's configured modules do not load: " + Reason());
-  std::vector<Library> libraries;
-  for (CK_FUNCTION_LIST** entry = list.get(); *entry != nullptr; ++entry) libraries.emplace_back(*entry);
-  Modules modules;
-  std::string names;
-  for (Library& library : libraries) {
-    const std::string name = Name(library.get());
-    Add(names, name);
-    if (query.module_name && *query.module_name != name) continue;
-    const CK_RV rv = Start(std::move(library), query.init_args, modules.loaded);
-    if (rv != CKR_OK) Add(modules.broken, name + " (" + NameOf(rv) + ")");
-  }
-  if (!modules.loaded.empty()) return modules;
-  if (modules.broken.empty()) NoneConfigured(query.module_name, names);
-  throw Refusal("ERR_MODULE_FAILED", "none of p11-kit's modules starts: " + modules.broken);
+void Module::Watch(const Proof& proof) {
+  std::lock_guard lock(mutex_);
+  proofs_.push_back(&proof);
 }
 
-}  // namespace
-
-void ReleaseModule::operator()(CK_FUNCTION_LIST* module) const noexcept {
-  p11_kit_module_finalize(module);
-  p11_kit_module_release(module);
+void Module::Unwatch(const Proof& proof) {
+  std::lock_guard lock(mutex_);
+  std::erase(proofs_, &proof);
 }
 
-std::string PathOf(CK_FUNCTION_LIST* module) {
-  const std::unique_ptr<char, Free> path(p11_kit_module_get_filename(module));
-  return path ? path.get() : "";
+bool Module::WorksForOthers(const Proof& proof) const {
+  std::lock_guard lock(mutex_);
+  return std::ranges::any_of(proofs_,
+                             [&](const Proof* other) { return other != &proof && *other == starts_; });
 }
 
-Modules LoadModules(const TokenQuery& query) {
-  return query.module ? LoadOne(*query.module, query.init_args) : LoadConfigured(query);
+std::shared_ptr<LoginSession> Module::login(CK_SLOT_ID slot) const {
+  std::lock_guard lock(mutex_);
+  const auto found = logins_.find(slot);
+  return found == logins_.end() ? nullptr : found->second.lock();
+}
+
+void Module::KeepLogin(CK_SLOT_ID slot, const std::shared_ptr<LoginSession>& session) {
+  std::lock_guard lock(mutex_);
+  logins_[slot] = session;
 }
 
 }  // namespace aws_hmac::pkcs11

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -56,9 +57,14 @@ struct OpenOptions {
   std::optional<std::string> label;  // CKA_LABEL
   std::optional<Bytes> id;           // CKA_ID
   std::optional<Credential> login;   // without it none is tried
+  uint32_t threads = 1;       // that sign, each with a session of its own as far as the token gives them
+  bool session_copy = false;  // sign with a copy of the key in each session
+  /// How long a copy is used before the key on the token is looked up and copied anew.
+  std::chrono::milliseconds copy_for{30'000};
 };
 
-/// Loads the module, finds token and key, logs in. Throws Failure.
+/// Loads the module, finds token and key, logs in. What is lost in use is opened again, with pauses and a
+/// bound. Throws Failure.
 std::unique_ptr<HmacDevice> OpenKey(OpenOptions options);
 
 /// How a new key is encrypted on its way: for the RSA private key that these name, or one made for the

@@ -20,7 +20,7 @@ constexpr bool kStale = true;
 #define ROW(number) number, #number
 constexpr auto kTable = std::to_array<ReturnValue>({
     {ROW(CKR_CANCEL), kOther, false, false},
-    {ROW(CKR_HOST_MEMORY), kDevice, kRetryable, false},
+    {ROW(CKR_HOST_MEMORY), kDevice, kRetryable, kStale},
     {ROW(CKR_SLOT_ID_INVALID), "ERR_TOKEN_NOT_FOUND", false, kStale},
     {ROW(CKR_GENERAL_ERROR), kDevice, false, kStale},
     {ROW(CKR_FUNCTION_FAILED), kDevice, kRetryable, kStale},
@@ -35,7 +35,7 @@ constexpr auto kTable = std::to_array<ReturnValue>({
     {ROW(CKR_DATA_INVALID), kOther, false, false},
     {ROW(CKR_DATA_LEN_RANGE), kOther, false, false},
     {ROW(CKR_DEVICE_ERROR), kDevice, kRetryable, kStale},
-    {ROW(CKR_DEVICE_MEMORY), kDevice, kRetryable, false},
+    {ROW(CKR_DEVICE_MEMORY), kDevice, kRetryable, kStale},
     {ROW(CKR_DEVICE_REMOVED), kDevice, kRetryable, kStale},
     {ROW(CKR_FUNCTION_CANCELED), kOther, kRetryable, false},
     {ROW(CKR_FUNCTION_NOT_SUPPORTED), kOther, false, false},

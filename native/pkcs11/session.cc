@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "core/close_on_exec.h"
 #include "pkcs11/pin_gate.h"
 #include "pkcs11/return_value.h"
 
@@ -41,15 +42,19 @@ const char* AttemptsLeft(CK_FLAGS flags) {
 
 }  // namespace
 
-Session::Session(const Token& token, Access access) : token_(token) {
+Session::Session(const Token& token, Access access) : token_(token), start_(token.owner->starts()) {
+  const CloseOnExec guard;
   const CK_FLAGS flags = CKF_SERIAL_SESSION | (access == Access::kReadWrite ? CKF_RW_SESSION : 0);
   Check(token.module->C_OpenSession(token.slot, flags, nullptr, nullptr, &handle_), "C_OpenSession");
 }
 
-Session::~Session() { token_.module->C_CloseSession(handle_); }
+Session::~Session() {
+  const Module::Use use(*token_.owner);
+  if (IsOfThisStart()) token_.module->C_CloseSession(handle_);
+}
 
 void Session::Login(const Credential& credential) {
-  if ((token_.info.flags & CKF_LOGIN_REQUIRED) == 0 || IsLoggedIn()) return;
+  if (!LacksLogin()) return;
   const CK_FLAGS flags = FlagsNow(token_);
   if ((flags & CKF_USER_PIN_LOCKED) != 0) {
     throw Refusal("ERR_PIN_LOCKED",
@@ -77,6 +82,7 @@ bool Session::IsLoggedIn() const {
 }
 
 CK_RV Session::EnterPin(const Credential& credential) {
+  const CloseOnExec guard;
   if (credential.pin.empty()) return token_.module->C_Login(handle_, CKU_USER, nullptr, 0);
   const auto pin = const_cast<CK_UTF8CHAR*>(credential.pin.data());  // C_Login only reads them
   return SendPin(token_.info, credential.digest,

@@ -2,6 +2,7 @@
 
 #include <p11-kit/pkcs11.h>
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -13,7 +14,8 @@ namespace aws_hmac::pkcs11 {
 
 enum class Access { kRead, kReadWrite };
 
-/// A session with a token, closed when dropped. Must not outlive the token's module.
+/// A session with a token, closed when dropped. Must not outlive the token's module. Whoever calls it holds a
+/// Module::Use.
 class Session {
  public:
   Session(const Token& token, Access access);
@@ -32,8 +34,12 @@ class Session {
 
   /// As the user, by this session or another one of the process.
   bool IsLoggedIn() const;
+  /// That the token wants a login and the process is not logged in.
+  bool LacksLogin() const { return (token_.info.flags & CKF_LOGIN_REQUIRED) != 0 && !IsLoggedIn(); }
 
   const Token& token() const { return token_; }
+  /// Whether the module still is as it was started when the session was opened: otherwise there is none.
+  bool IsOfThisStart() const { return token_.owner->starts() == start_; }
   CK_SESSION_HANDLE handle() const { return handle_; }
   CK_FUNCTION_LIST* operator->() const { return token_.module; }
 
@@ -41,6 +47,7 @@ class Session {
   CK_RV EnterPin(const Credential& credential);
 
   Token token_;
+  uint64_t start_;  // of the module: a handle of an earlier one may be another session's by now
   CK_SESSION_HANDLE handle_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/close_on_exec.h"
 #include "pkcs11/return_value.h"
 #include "pkcs11/text.h"
 
@@ -33,11 +34,13 @@ std::vector<CK_SLOT_ID> SlotsWithToken(CK_FUNCTION_LIST* module) {
   return slots;
 }
 
-std::vector<Token> TokensOf(CK_FUNCTION_LIST* module) {
+std::vector<Token> TokensOf(Module& module) {
+  const Module::Use use(module);
+  const CloseOnExec guard;
   std::vector<Token> tokens;
-  for (const CK_SLOT_ID slot : SlotsWithToken(module)) {
-    Token token{module, slot, {}};
-    const CK_RV rv = module->C_GetTokenInfo(slot, &token.info);
+  for (const CK_SLOT_ID slot : SlotsWithToken(module.functions())) {
+    Token token{.module = module.functions(), .slot = slot, .info = {}, .owner = &module};
+    const CK_RV rv = token.module->C_GetTokenInfo(slot, &token.info);
     if (rv == CKR_TOKEN_NOT_PRESENT || rv == CKR_TOKEN_NOT_RECOGNIZED || rv == CKR_DEVICE_REMOVED) continue;
     Check(rv, "C_GetTokenInfo");
     if ((token.info.flags & CKF_TOKEN_INITIALIZED) != 0) tokens.push_back(token);
@@ -52,9 +55,9 @@ struct Found {
 
 Found AllTokens(const Modules& modules) {
   Found found{.tokens = {}, .broken = modules.broken};
-  for (const Module& module : modules.loaded) {
+  for (const auto& module : modules.loaded) {
     try {
-      std::ranges::move(TokensOf(module.get()), std::back_inserter(found.tokens));
+      std::ranges::move(TokensOf(*module), std::back_inserter(found.tokens));
     } catch (const Failure& failure) {  // one that fails must not hide the others' tokens
       if (modules.loaded.size() == 1) throw;
       if (!found.broken.empty()) found.broken += ", ";
@@ -126,6 +129,19 @@ std::string Wanted(const TokenQuery& query) {
   return wanted;
 }
 
+LoadedToken Load(const TokenQuery& query) {
+  Modules modules = LoadModules(query);
+  const Token token = FindToken(modules, query);
+  return {std::move(modules), token, Module::Use(*token.owner)};
+}
+
+}  // namespace
+
+std::string Token::Name() const {
+  return "token \"" + std::string(Text(info.label)) + "\", serial " + std::string(Text(info.serialNumber)) +
+         ", slot " + std::to_string(slot);
+}
+
 Token FindToken(const Modules& modules, const TokenQuery& query) {
   const auto [all, broken] = AllTokens(modules);
   std::vector<Token> matching;
@@ -138,19 +154,6 @@ Token FindToken(const Modules& modules, const TokenQuery& query) {
   }
   throw Refusal("ERR_TOKEN_AMBIGUOUS", "several tokens" + Wanted(query) + ": " + NamesOf(matching) +
                                            "; choose one by its serial or slot");
-}
-
-LoadedToken Load(const TokenQuery& query) {
-  Modules modules = LoadModules(query);
-  const Token token = FindToken(modules, query);
-  return {std::move(modules), token};
-}
-
-}  // namespace
-
-std::string Token::Name() const {
-  return "token \"" + std::string(Text(info.label)) + "\", serial " + std::string(Text(info.serialNumber)) +
-         ", slot " + std::to_string(slot);
 }
 
 LoadedTokens LoadTokens(const TokenQuery& query) {

@@ -15,6 +15,7 @@ struct Token {
   CK_FUNCTION_LIST* module;
   CK_SLOT_ID slot;
   CK_TOKEN_INFO info;
+  Module* owner;  // of `module`
 
   /// E.g. `token "keys", serial 0123abcd, slot 7`.
   std::string Name() const;
@@ -24,6 +25,7 @@ struct Token {
 struct LoadedToken {
   Modules modules;
   Token token;
+  Module::Use use;  // of the token's module, for as long as this is held
 };
 
 struct LoadedTokens {
@@ -38,5 +40,8 @@ LoadedTokens LoadTokens(const TokenQuery& query);
 /// Loads the modules and finds the one initialised token that matches. Throws Failure ERR_MODULE_…,
 /// ERR_TOKEN_NOT_FOUND or ERR_TOKEN_AMBIGUOUS; the last two name the tokens there are.
 LoadedToken LoadToken(const TokenQuery& query);
+
+/// The same among modules that are loaded already, without another try.
+Token FindToken(const Modules& modules, const TokenQuery& query);
 
 }  // namespace aws_hmac::pkcs11

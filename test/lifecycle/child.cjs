@@ -151,6 +151,20 @@ const scenarios = {
     const { code, rcName, message: words } = await open().catch((error) => error);
     console.log(code, rcName, words);
   },
+  async "exit while the device hangs at a MAC"() {
+    const key = await open();
+    for (const call of flood(key)) call.catch(() => undefined);
+    process.stdin.once("data", () => process.exit(7));
+  },
+  async "open and close many times"() {
+    const macs = new Set();
+    for (let round = 0; round < 10; round++) {
+      const key = await open();
+      macs.add(Buffer.from(await key.mac(message)).toString("hex"));
+      await key.close();
+    }
+    console.log([...macs].join());
+  },
   async "time out while the device hangs"() {
     console.log(await open().catch((error) => error.code));
   },

@@ -8,11 +8,17 @@
 //   delay CALL MICROSECONDS     before the call is handed on
 //   hang CALL                   the call does not return before the file says otherwise
 //   fail CALL CODE [TIMES]      the next TIMES calls (all by default) give this code and are not handed on
-//   refuse ATTRIBUTE CODE       no key is made with this CK_ATTRIBUTE_TYPE in its template: C_CreateObject,
-//   C_UnwrapKey tell ATTRIBUTE VALUE        what C_GetAttributeValue says of this CK_BBOOL set FLAGS, clear
-//   FLAGS      bits of the tokens' CK_TOKEN_INFO pad PIN                     what somebody enters at the
-//   tokens' PIN pad (C_Login without a PIN) tries NUMBER                so many wrong PINs lock the tokens,
-//   as long as the process lives
+//   broken CODE                 every call but C_Initialize gives this code, until C_Finalize has been called
+//   limit NUMBER                so many sessions at once, counted from when the module was started
+//
+//   refuse ATTRIBUTE CODE       no key is made with this CK_ATTRIBUTE_TYPE in its template (C_CreateObject,
+//                               C_UnwrapKey)
+//
+//   tell ATTRIBUTE VALUE        what C_GetAttributeValue says of this CK_BBOOL
+//   set FLAGS, clear FLAGS      bits of the tokens' CK_TOKEN_INFO
+//   pad PIN                     what somebody enters at the tokens' PIN pad (C_Login without a PIN)
+//   tries NUMBER                so many wrong PINs lock the tokens, as long as the process lives
+//
 // AWS_HMAC_PROXY_LOG      path of a file that gets a line for each call: its name, for C_Login also `pin` or
 // `pad`
 //
@@ -46,6 +52,7 @@ static char pad_pin[64];
 static struct timespec read_at;
 static ino_t read_inode;
 static unsigned long wrong_pins;
+static unsigned long sessions;
 
 static void parse(const char* line) {
   struct rule rule = {.times = (unsigned long)-1};
@@ -114,7 +121,12 @@ static CK_RV advise(const char* call, const char* detail) {
     const struct rule* const delayed = find("delay", call);
     const unsigned long delay = delayed == NULL ? 0 : delayed->number;
     CK_RV rv = CKR_OK;
-    if (failing != NULL && failing->times > 0) {
+    struct rule* const broken = hangs ? NULL : find("broken", NULL);
+    if (broken != NULL && broken->times > 0) {
+      if (strcmp(call, "C_Finalize") == 0) broken->times = 0;
+      if (strcmp(call, "C_Initialize") != 0 && broken->times > 0) rv = broken->number;
+    }
+    if (rv == CKR_OK && failing != NULL && failing->times > 0) {
       rv = failing->number;
       if (failing->times != (unsigned long)-1) failing->times--;
     }
@@ -131,14 +143,9 @@ static CK_RV advise(const char* call, const char* detail) {
   }
 
 ADVISE(C_Initialize, (void* init), (init))
-ADVISE(C_Finalize, (void* reserved), (reserved))
 ADVISE(C_GetInfo, (CK_INFO * info), (info))
 ADVISE(C_GetSlotList, (CK_BBOOL present, CK_SLOT_ID* list, CK_ULONG* count), (present, list, count))
 ADVISE(C_GetMechanismList, (CK_SLOT_ID slot, CK_MECHANISM_TYPE* list, CK_ULONG* count), (slot, list, count))
-ADVISE(C_OpenSession,
-       (CK_SLOT_ID slot, CK_FLAGS flags, void* app, CK_NOTIFY notify, CK_SESSION_HANDLE* session),
-       (slot, flags, app, notify, session))
-ADVISE(C_CloseSession, (CK_SESSION_HANDLE session), (session))
 ADVISE(C_CloseAllSessions, (CK_SLOT_ID slot), (slot))
 ADVISE(C_GetSessionInfo, (CK_SESSION_HANDLE session, CK_SESSION_INFO* info), (session, info))
 ADVISE(C_Logout, (CK_SESSION_HANDLE session), (session))
@@ -222,6 +229,37 @@ static CK_RV proxy_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HAND
     template[i].ulValueLen = sizeof(CK_BBOOL);
     rv = CKR_OK;
   }
+  return rv;
+}
+
+static CK_RV proxy_C_Finalize(void* reserved) {
+  CK_RV rv = advise("C_Finalize", "");
+  if (rv == CKR_OK) rv = real->C_Finalize(reserved);
+  pthread_mutex_lock(&mutex);
+  sessions = 0;
+  pthread_mutex_unlock(&mutex);
+  return rv;
+}
+
+static CK_RV proxy_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void* app, CK_NOTIFY notify,
+                                 CK_SESSION_HANDLE* session) {
+  CK_RV rv = advise("C_OpenSession", "");
+  if (rv != CKR_OK) return rv;
+  pthread_mutex_lock(&mutex);
+  const struct rule* const limit = find("limit", NULL);
+  rv = limit != NULL && sessions >= limit->number ? CKR_SESSION_COUNT
+                                                  : real->C_OpenSession(slot, flags, app, notify, session);
+  if (rv == CKR_OK) sessions++;
+  pthread_mutex_unlock(&mutex);
+  return rv;
+}
+
+static CK_RV proxy_C_CloseSession(CK_SESSION_HANDLE session) {
+  CK_RV rv = advise("C_CloseSession", "");
+  if (rv == CKR_OK) rv = real->C_CloseSession(session);
+  pthread_mutex_lock(&mutex);
+  if (rv == CKR_OK) sessions--;
+  pthread_mutex_unlock(&mutex);
   return rv;
 }
 
