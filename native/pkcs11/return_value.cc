@@ -68,7 +68,8 @@ constexpr auto kTable = std::to_array<ReturnValue>({
     {ROW(CKR_TOKEN_WRITE_PROTECTED), kOther, false, false},
     {ROW(CKR_USER_ALREADY_LOGGED_IN), kOther, false, false},
     {ROW(CKR_USER_NOT_LOGGED_IN), "ERR_PIN_REQUIRED", false, kStale},
-    {ROW(CKR_USER_PIN_NOT_INITIALIZED), kOther, false, false},
+    // What SoftHSM says of its token while another process logs in.
+    {ROW(CKR_USER_PIN_NOT_INITIALIZED), kOther, false, kStale},
     {ROW(CKR_USER_TYPE_INVALID), kOther, false, false},
     {ROW(CKR_USER_ANOTHER_ALREADY_LOGGED_IN), kOther, kRetryable, false},
     {ROW(CKR_USER_TOO_MANY_TYPES), kOther, kRetryable, false},
