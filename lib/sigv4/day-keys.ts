@@ -39,7 +39,7 @@ export async function fetchDayKey(key: MacSource, date: string): Promise<Buffer>
 export class DayKeys {
   readonly #key: MacSource;
   readonly #clock: Clock;
-  readonly #secrets: SecretCache;
+  readonly #secrets: SecretCache<Buffer>;
   #users = 0;
   #watchedDate = "";
   #usedAt = 0;
@@ -48,7 +48,7 @@ export class DayKeys {
   private constructor(key: MacSource, clock: Clock) {
     this.#key = key;
     this.#clock = clock;
-    this.#secrets = new SecretCache(dayLimit, clock);
+    this.#secrets = new SecretCache<Buffer>(dayLimit, clock, wipe);
     onKeyClosed(key.closed, () => this.#clear());
   }
 

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from "./clock.js";
 import { DayKeys, fetchDayKey } from "./day-keys.js";
 import { onKeyClosed } from "./key-closing.js";
 import { SecretCache } from "./secret-cache.js";
+import { SigningKey } from "./signing-key.js";
 
 /**
  * What may stay in memory between signatures: `"day"` the day key (one device call for each key and UTC day), `"scope"`
@@ -16,9 +17,9 @@ export type KeyCacheMode = "day" | "scope" | "none";
 /** What a signing key is good for (AWS SigV4 guide, "credential scope"). */
 export interface Scope {
   /** The UTC day of the request's signing date: `yyyymmdd`. */
-  date: string;
-  region: string;
-  service: string;
+  readonly date: string;
+  readonly region: string;
+  readonly service: string;
 }
 
 const signingKeyLimit = 64;
@@ -26,13 +27,18 @@ const signingKeyLimit = 64;
 /** Signers that were dropped without close() let their secrets go too. */
 const forgotten = new FinalizationRegistry<() => void>((release) => release());
 
-/** The keys of one signer: the only place where derived key bytes are, and the only user of the device. */
+/**
+ * The keys of one signer: the only place where derived key bytes are, and the only user of the device. Every signature is
+ * made by `sign` or by `signNow`.
+ */
 export class KeyCache {
   readonly #key: MacSource;
   readonly #mode: KeyCacheMode;
-  readonly #signingKeys: SecretCache;
+  readonly #signingKeys: SecretCache<SigningKey>;
   readonly #dayKeys: DayKeys | undefined;
   readonly #release: () => void;
+  #lastScope: Scope | undefined;
+  #lastName = "";
   #closed = false;
 
   /** @throws SigningError `ERR_INVALID_ARGUMENT` */
@@ -45,7 +51,7 @@ export class KeyCache {
     }
     this.#key = key;
     this.#mode = mode;
-    this.#signingKeys = new SecretCache(signingKeyLimit, clock);
+    this.#signingKeys = new SecretCache(signingKeyLimit, clock, (signingKey) => signingKey.wipe());
     this.#dayKeys = mode === "day" ? DayKeys.of(key, clock) : undefined;
     this.#release = hold(key.closed, this.#signingKeys, this.#dayKeys);
     forgotten.register(this, this.#release, this);
@@ -60,22 +66,43 @@ export class KeyCache {
    *
    * @throws SigningError `ERR_CLOSED`, `ERR_MAC_LENGTH`; whatever the key throws
    */
-  async sign({ date, region, service }: Scope, stringToSign: Uint8Array): Promise<Buffer> {
+  async sign(scope: Scope, stringToSign: Uint8Array): Promise<Buffer> {
     if (this.#closed) throw new SigningError("ERR_CLOSED", "the signer is closed");
     if (this.#key.closed?.aborted) throw new SigningError("ERR_CLOSED", "the key is closed");
-    const derive = (dayKey: Buffer): Buffer => deriveSigningKey(dayKey, region, service);
-    const sign = (signingKey: Buffer): Buffer => hmac(signingKey, stringToSign);
-    const fetch = (): Promise<Buffer> =>
+    const { date, region, service } = scope;
+    const derive = (dayKey: Buffer): SigningKey => deriveSigningKey(dayKey, region, service);
+    const sign = (signingKey: SigningKey): Buffer => signingKey.sign(stringToSign);
+    const fetch = (): Promise<SigningKey> =>
       this.#dayKeys?.use(date, derive) ?? this.#fetchSigningKey(date, derive);
 
     if (this.#mode === "none") {
       const signingKey = await fetch();
-      const signature = sign(signingKey);
-      wipe(signingKey);
-      return signature;
+      try {
+        return sign(signingKey);
+      } finally {
+        signingKey.wipe();
+      }
     }
     this.#dayKeys?.touch(date);
-    return this.#signingKeys.use(JSON.stringify([date, region, service]), date, fetch, sign);
+    return this.#signingKeys.use(this.#nameOf(scope), date, fetch, sign);
+  }
+
+  /**
+   * The same at once where the signing key is here; undefined where it is not, or must not sign: `sign` then gives the
+   * signature or the reason.
+   *
+   * @param scope the same object for as many signatures as possible
+   * @param head the string to sign but for the hash, ASCII; as little changed from one call to the next as possible
+   * @param hashedRequest the canonical request's SHA-256: 64 hex digits
+   * @returns 64 hex digits
+   */
+  signNow(scope: Scope, head: string, hashedRequest: string): string | undefined {
+    if (this.#key.closed?.aborted) return undefined;
+    const signature = this.#signingKeys.useNow(this.#nameOf(scope), (signingKey) =>
+      signingKey.signHash(head, hashedRequest),
+    );
+    if (signature !== undefined) this.#dayKeys?.touch(scope.date);
+    return signature;
   }
 
   /** Wipes the signing keys and lets go of the day keys; later calls reject with `ERR_CLOSED`. Idempotent. */
@@ -86,7 +113,15 @@ export class KeyCache {
     this.#release();
   }
 
-  async #fetchSigningKey(date: string, derive: (dayKey: Buffer) => Buffer): Promise<Buffer> {
+  #nameOf(scope: Scope): string {
+    if (scope !== this.#lastScope) {
+      this.#lastName = JSON.stringify([scope.date, scope.region, scope.service]);
+      this.#lastScope = scope;
+    }
+    return this.#lastName;
+  }
+
+  async #fetchSigningKey(date: string, derive: (dayKey: Buffer) => SigningKey): Promise<SigningKey> {
     const dayKey = await fetchDayKey(this.#key, date);
     try {
       return derive(dayKey);
@@ -99,7 +134,7 @@ export class KeyCache {
 /** Ties the secrets to the key's life; the result lets them go. Outside of the class: it must not reach the KeyCache. */
 function hold(
   keyClosed: AbortSignal | undefined,
-  signingKeys: SecretCache,
+  signingKeys: SecretCache<SigningKey>,
   dayKeys: DayKeys | undefined,
 ): () => void {
   const leave = dayKeys?.join();
@@ -111,14 +146,15 @@ function hold(
   };
 }
 
-function deriveSigningKey(dayKey: Buffer, region: string, service: string): Buffer {
+function deriveSigningKey(dayKey: Buffer, region: string, service: string): SigningKey {
   const regionKey = hmac(dayKey, region);
   const serviceKey = hmac(regionKey, service);
-  const signingKey = hmac(serviceKey, "aws4_request");
-  wipe(regionKey, serviceKey);
+  const key = hmac(serviceKey, "aws4_request");
+  const signingKey = new SigningKey(key);
+  wipe(regionKey, serviceKey, key);
   return signingKey;
 }
 
-function hmac(key: Buffer, message: string | Uint8Array): Buffer {
+function hmac(key: Buffer, message: string): Buffer {
   return createHmac("sha256", key).update(message).digest();
 }

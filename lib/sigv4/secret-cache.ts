@@ -1,55 +1,65 @@
-import { wipe } from "../core/wipe.js";
 import { type Clock, day, endOfDay, minute } from "./clock.js";
 
 /** How long a secret of a past day may lie unused. */
 export const idleLimit = 15 * minute;
 
-interface Entry {
+interface Entry<Secret> {
   /** The UTC day it is good for: `yyyymmdd`. */
   date: string;
-  secret: Buffer;
+  secret: Secret;
   usedAt: number;
 }
 
-interface Waiter {
-  answer(secret: Buffer): void;
+interface Waiter<Secret> {
+  answer(secret: Secret): void;
   fail(error: unknown): void;
 }
 
 /**
  * A bounded cache of secrets: each fetched once however many wait for it, never remembered when fetching failed, and
- * overwritten with zeros when it is evicted, cleared, or its day is over and nobody used it for {@link idleLimit}.
+ * wiped when it is evicted, cleared, or its day is over and nobody used it for {@link idleLimit}.
  *
  * Secrets are lent to a callback and never handed out: between a promise's answer and its continuation another caller
  * could wipe the bytes, and a signature under zeros would be wrong in silence.
  */
-export class SecretCache {
+export class SecretCache<Secret> {
   readonly #limit: number;
   readonly #clock: Clock;
+  readonly #wipe: (secret: Secret) => void;
   /** Least recently used first. */
-  readonly #entries = new Map<string, Entry>();
-  #flights = new Map<string, Waiter[]>();
+  readonly #entries = new Map<string, Entry<Secret>>();
+  #newest: Entry<Secret> | undefined;
+  #flights = new Map<string, Waiter<Secret>[]>();
   #cancelSweep: (() => void) | undefined;
 
-  constructor(limit: number, clock: Clock) {
+  constructor(limit: number, clock: Clock, wipe: (secret: Secret) => void) {
     this.#limit = limit;
     this.#clock = clock;
+    this.#wipe = wipe;
+  }
+
+  /** What `use` makes of the secret `name`, if it is here. `use` is synchronous and keeps nothing. */
+  useNow<T>(name: string, use: (secret: Secret) => T): T | undefined {
+    const entry = this.#entries.get(name);
+    if (!entry) return undefined;
+    this.#touch(name, entry);
+    return use(entry.secret);
   }
 
   /** What `use` makes of the secret `name`, which `fetch` gives when it is not here. `use` is synchronous and keeps nothing. */
   async use<T>(
     name: string,
     date: string,
-    fetch: () => Promise<Buffer>,
-    use: (secret: Buffer) => T,
+    fetch: () => Promise<Secret>,
+    use: (secret: Secret) => T,
   ): Promise<T> {
     const entry = this.#entries.get(name);
     if (entry) {
-      this.touch(name);
+      this.#touch(name, entry);
       return use(entry.secret);
     }
     return new Promise<T>((resolve, reject) => {
-      const waiter: Waiter = {
+      const waiter: Waiter<Secret> = {
         answer: (secret) => {
           try {
             resolve(use(secret));
@@ -68,10 +78,7 @@ export class SecretCache {
   /** Marks a secret as in use, if it is here. */
   touch(name: string): void {
     const entry = this.#entries.get(name);
-    if (!entry) return;
-    entry.usedAt = this.#clock.now();
-    this.#entries.delete(name);
-    this.#entries.set(name, entry);
+    if (entry) this.#touch(name, entry);
   }
 
   /** Wipes everything. Who waits still gets an answer, of which nothing is kept. */
@@ -82,10 +89,23 @@ export class SecretCache {
     this.#cancelSweep = undefined;
   }
 
-  async #fetch(name: string, date: string, fetch: () => Promise<Buffer>, waiters: Waiter[]): Promise<void> {
+  #touch(name: string, entry: Entry<Secret>): void {
+    entry.usedAt = this.#clock.now();
+    if (entry === this.#newest) return;
+    this.#entries.delete(name);
+    this.#entries.set(name, entry);
+    this.#newest = entry;
+  }
+
+  async #fetch(
+    name: string,
+    date: string,
+    fetch: () => Promise<Secret>,
+    waiters: Waiter<Secret>[],
+  ): Promise<void> {
     const flights = this.#flights;
     flights.set(name, waiters);
-    let secret: Buffer;
+    let secret: Secret;
     try {
       secret = await fetch();
     } catch (error) {
@@ -96,20 +116,24 @@ export class SecretCache {
     flights.delete(name);
     for (const waiter of waiters) waiter.answer(secret);
     const cleared = flights !== this.#flights;
-    if (cleared) wipe(secret);
+    if (cleared) this.#wipe(secret);
     else this.#store(name, { date, secret, usedAt: this.#clock.now() });
   }
 
-  #store(name: string, entry: Entry): void {
+  #store(name: string, entry: Entry<Secret>): void {
     this.#entries.set(name, entry);
+    this.#newest = entry;
     const [oldest] = this.#entries.keys();
     if (this.#entries.size > this.#limit && oldest !== undefined) this.#remove(oldest);
     this.#scheduleSweep();
   }
 
   #remove(name: string): void {
-    wipe(this.#entries.get(name)?.secret);
+    const entry = this.#entries.get(name);
+    if (!entry) return;
+    this.#wipe(entry.secret);
     this.#entries.delete(name);
+    if (entry === this.#newest) this.#newest = undefined;
   }
 
   #scheduleSweep(): void {
@@ -131,6 +155,6 @@ export class SecretCache {
   }
 }
 
-function expiry({ date, usedAt }: Entry): number {
+function expiry({ date, usedAt }: Entry<unknown>): number {
   return Math.max(endOfDay(date), usedAt + idleLimit);
 }

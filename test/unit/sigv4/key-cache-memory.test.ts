@@ -6,25 +6,69 @@ import { systemClock } from "../../../lib/sigv4/clock.js";
 import { KeyCache } from "../../../lib/sigv4/key-cache.js";
 import { counted } from "../../support/counted.js";
 import { derivedKeys } from "../../support/derived-keys.js";
-import { expected, openCache, secret, sign } from "../../support/key-cache.js";
+import { expected, openCache, secret, sign, signNow } from "../../support/key-cache.js";
 import { until } from "../../support/process.js";
 
-/** Every key that HMAC was computed with: the buffer itself and what it held then. */
-function watchKeys(): { buffer: Buffer; value: string }[] {
-  const seen: { buffer: Buffer; value: string }[] = [];
-  const real = crypto.createHmac;
+/** A buffer that held a key, and the key: 64 hex digits. */
+interface Seen {
+  buffer: Buffer;
+  value: string;
+}
+
+/** Every key that HMAC was computed with, by node:crypto or by hashing the key's padded blocks (RFC 2104). */
+function watchKeys(): Seen[] {
+  const seen: Seen[] = [];
+  const { createHmac, createHash, hash } = crypto;
+  const watchBlock = (data: unknown): void => {
+    if (!Buffer.isBuffer(data)) return;
+    const pad = [0x36, 0x5c].find(
+      (byte) => data.length >= 64 && data.subarray(32, 64).every((b) => b === byte),
+    );
+    if (pad === undefined) return;
+    const key = data.subarray(0, 32).map((byte) => byte ^ pad);
+    seen.push({ buffer: data, value: Buffer.from(key).toString("hex") });
+  };
   jest.spyOn(crypto, "createHmac").mockImplementation((algorithm, key) => {
     if (Buffer.isBuffer(key)) seen.push({ buffer: key, value: key.toString("hex") });
-    return real(algorithm, key);
+    const hmac = createHmac(algorithm, key);
+    const digest = hmac.digest.bind(hmac) as () => Buffer;
+    hmac.digest = (() => {
+      const buffer = digest();
+      const value = buffer.toString("hex");
+      if (chain.includes(value)) seen.push({ buffer, value });
+      return buffer;
+    }) as typeof hmac.digest;
+    return hmac;
   });
+  jest.spyOn(crypto, "createHash").mockImplementation((algorithm) => {
+    const hasher = createHash(algorithm);
+    const update = hasher.update.bind(hasher) as (data: unknown) => typeof hasher;
+    hasher.update = (data: unknown) => {
+      watchBlock(data);
+      return update(data);
+    };
+    return hasher;
+  });
+  jest.spyOn(crypto, "hash").mockImplementation(((algorithm: string, data: Buffer, encoding: "hex") => {
+    watchBlock(data);
+    return hash(algorithm, data, encoding);
+  }) as typeof hash);
   return seen;
 }
 afterEach(() => jest.restoreAllMocks());
 
 const chain = derivedKeys(secret, "20261123", "eu-central-1", "s3").map((key) => key.toString("hex"));
-const alive = (seen: { buffer: Buffer; value: string }[]): string[] => [
-  ...new Set(seen.filter(({ buffer }) => buffer.some((byte) => byte !== 0)).map(({ value }) => value)),
+/** The keys of which bytes are left, wherever they were. */
+const alive = (seen: Seen[]): string[] => [
+  ...new Set(
+    seen
+      .filter(({ buffer }) => new Uint8Array(buffer.buffer).some((byte) => byte !== 0))
+      .map(({ value }) => value),
+  ),
 ];
+/** How many of them are in Buffer's shared pool. */
+const pooled = (seen: Seen[]): number =>
+  seen.filter(({ buffer }) => buffer.buffer.byteLength === Buffer.poolSize).length;
 
 test.each([
   ["day", [chain[0], chain[3]]],
@@ -34,12 +78,14 @@ test.each([
   const seen = watchKeys();
   const { cache, key } = openCache(mode);
   await Promise.all([sign(cache), sign(cache)]);
+  signNow(cache);
   expect(new Set(seen.map(({ value }) => value))).toEqual(new Set(chain));
   expect(alive(seen).sort()).toEqual([...kept].sort());
-  for (const { buffer } of seen) expect(buffer.buffer.byteLength).toBe(32);
+  expect(pooled(seen)).toBe(0);
   for (const answer of key.answers) expect(answer.every((byte) => byte === 0)).toBe(true);
   cache.close();
   expect(alive(seen)).toEqual([]);
+  expect(signNow(cache)).toBeUndefined();
   await expect(sign(cache)).rejects.toMatchObject({ name: "SigningError", code: "ERR_CLOSED" });
   cache.close();
 });

@@ -1,5 +1,5 @@
 import { plainSignature } from "../../support/derived-keys.js";
-import { openCache, secret, sign } from "../../support/key-cache.js";
+import { openCache, secret, sign, signNow } from "../../support/key-cache.js";
 
 test("while the key is in use the next day's key is there before midnight", async () => {
   const { cache, key, clock } = openCache();
@@ -17,6 +17,15 @@ test("while the key is in use the next day's key is there before midnight", asyn
   await clock.moveTo("2026-11-24T23:56:00Z");
   expect(key.asked).toEqual(["20261123", "20261124", "20261125"]);
   cache.close();
+});
+
+test("also while it only signs at once", async () => {
+  const { cache, key, clock } = openCache();
+  await sign(cache);
+  await clock.moveTo("2026-11-23T23:50:00Z");
+  signNow(cache);
+  await clock.moveTo("2026-11-23T23:59:00Z");
+  expect(key.asked).toEqual(["20261123", "20261124"]);
 });
 
 test("it is fetched once, however much is signed in the last minutes", async () => {

@@ -2,7 +2,7 @@ import { insecureMemoryKey } from "../../../lib/keys/memory.js";
 import { KeyCache, type KeyCacheMode } from "../../../lib/sigv4/key-cache.js";
 import { type CountedKey, counted } from "../../support/counted.js";
 import { plainSignature } from "../../support/derived-keys.js";
-import { expected, openCache, secret, sign } from "../../support/key-cache.js";
+import { expected, expectedNow, openCache, scope, secret, sign, signNow } from "../../support/key-cache.js";
 import { warningsDuring } from "../../support/warnings.js";
 
 describe("how often the device is asked", () => {
@@ -72,6 +72,78 @@ describe("how often the device is asked", () => {
     expect(key.asked).toHaveLength(65);
     await sign(cache, { region: "r1" });
     expect(key.asked).toHaveLength(66);
+  });
+});
+
+describe("at once", () => {
+  test.each(["day", "scope"] as const)(
+    "%s: once the signing key is there, and no other one",
+    async (mode) => {
+      const { cache, key } = openCache(mode);
+      expect(signNow(cache)).toBeUndefined();
+      await sign(cache);
+      expect(signNow(cache)).toBe(expectedNow);
+      expect(signNow(cache)).toBe(expectedNow);
+      for (const change of [{ date: "20261124" }, { region: "us-east-1" }, { service: "sts" }]) {
+        expect(signNow(cache, change)).toBeUndefined();
+      }
+      expect(key.asked).toHaveLength(1);
+      await key.close();
+      expect(signNow(cache)).toBeUndefined();
+    },
+  );
+
+  test("none: never", async () => {
+    const { cache } = openCache("none");
+    await sign(cache);
+    expect(signNow(cache)).toBeUndefined();
+  });
+
+  test("not from a listener that hears of the key's end before the cache does", async () => {
+    const key = counted(insecureMemoryKey(secret));
+    const heard: unknown[] = [];
+    key.closed?.addEventListener("abort", () => heard.push(signNow(cache)));
+    const { cache } = openCache("day", key);
+    await sign(cache);
+    expect(signNow(cache)).toBe(expectedNow);
+    await key.close();
+    expect(heard).toEqual([undefined]);
+  });
+
+  test("by turns under several keys and heads, long ones too", async () => {
+    const { cache } = openCache();
+    const hash = "f".repeat(64);
+    const scopes = ["eu-central-1", "us-east-1"].map((region) => ({ ...scope, region }));
+    for (const one of scopes) await cache.sign(one, Buffer.from("x"));
+    for (const head of [
+      "one\n",
+      "another\n",
+      "one\n",
+      "",
+      "long".repeat(200),
+      "x".repeat(448),
+      "x".repeat(449),
+    ]) {
+      for (const one of scopes) {
+        expect(cache.signNow(one, head, hash)).toBe(plainSignature(secret, Object.values(one), head + hash));
+      }
+    }
+  });
+
+  test("it counts as use: the key that signs is not evicted, nor wiped after midnight", async () => {
+    const { cache, key, clock } = openCache("scope");
+    await sign(cache);
+    for (let i = 0; i < 63; i++) await sign(cache, { region: `r${i}` });
+    signNow(cache);
+    await sign(cache, { region: "r63" });
+    expect(signNow(cache)).toBe(expectedNow);
+    await clock.moveTo("2026-11-23T23:59:00Z");
+    signNow(cache);
+    await clock.moveTo("2026-11-24T00:13:59Z");
+    expect(signNow(cache)).toBe(expectedNow);
+    expect(key.asked).toHaveLength(65);
+    await clock.moveTo("2026-11-24T00:29:00Z");
+    expect(signNow(cache)).toBeUndefined();
   });
 });
 

@@ -1,0 +1,63 @@
+import { createHash, hash } from "node:crypto";
+import { wipe } from "../core/wipe.js";
+
+/** SHA-256's block, in bytes. */
+const blockLength = 64;
+/** SHA-256's digest, in bytes. */
+const digestLength = 32;
+const hexLength = 2 * digestLength;
+/** The longest string to sign of a request has some 200 bytes. */
+const room = 512;
+
+/**
+ * A signing key as HMAC-SHA256 wants it (RFC 2104): the key in its two padded blocks, each with room for what is hashed
+ * behind it, so that a signature is two one-shot hashes. Both blocks are key material: `wipe` ends the key.
+ */
+export class SigningKey {
+  // `allocUnsafeSlow`: outside of Buffer's shared pool.
+  readonly #inner = Buffer.allocUnsafeSlow(blockLength + room);
+  readonly #outer = Buffer.allocUnsafeSlow(blockLength + digestLength);
+  /** What stands behind the inner block, and the block together with it and a hash. */
+  #head: string | undefined;
+  #headed = this.#inner;
+
+  /** @param key 32 bytes, which are copied */
+  constructor(key: Uint8Array) {
+    for (let index = 0; index < blockLength; index++) {
+      const byte = key[index] ?? 0;
+      this.#inner[index] = byte ^ 0x36;
+      this.#outer[index] = byte ^ 0x5c;
+    }
+  }
+
+  /** HMAC-SHA256 of `message`: 32 bytes. */
+  sign(message: Uint8Array): Buffer {
+    const inner = this.#inner.subarray(0, blockLength);
+    this.#outer.set(createHash("sha256").update(inner).update(message).digest(), blockLength);
+    return hash("sha256", this.#outer, "buffer");
+  }
+
+  /**
+   * HMAC-SHA256 of a string to sign in two parts: 64 hex digits.
+   *
+   * @param head all but the hash, ASCII; the same string as last time costs nothing
+   * @param hashedRequest the canonical request's SHA-256: 64 hex digits
+   */
+  signHash(head: string, hashedRequest: string): string {
+    if (head.length + hexLength > room) {
+      return this.sign(Buffer.from(head + hashedRequest, "latin1")).toString("hex");
+    }
+    if (head !== this.#head) {
+      this.#inner.write(head, blockLength, "latin1");
+      this.#head = head;
+      this.#headed = this.#inner.subarray(0, blockLength + head.length + hexLength);
+    }
+    this.#inner.write(hashedRequest, blockLength + head.length, "latin1");
+    this.#outer.write(hash("sha256", this.#headed, "binary"), blockLength, "latin1");
+    return hash("sha256", this.#outer, "hex");
+  }
+
+  wipe(): void {
+    wipe(this.#inner, this.#outer);
+  }
+}
