@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { memory } from "./memory.js";
+import { networkHsm } from "./network-hsm.js";
 import type { Part } from "./part.js";
 import { pkcs11 } from "./pkcs11.js";
 import { presign, sign } from "./sign.js";
@@ -7,7 +8,7 @@ import { tpm } from "./tpm.js";
 
 const parts = new Map<string, Part[]>([
   ["tpm", [tpm]],
-  ["pkcs11", [pkcs11]],
+  ["pkcs11", [pkcs11, networkHsm]],
   ["memory", [memory]],
   ["sign", [presign, sign]],
 ]);
