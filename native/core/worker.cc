@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -50,6 +51,7 @@ struct Worker::State : std::enable_shared_from_this<Worker::State> {
   static inline thread_local InFlight* mine = nullptr;
 
   ~State();
+  std::unique_lock<std::mutex> Lock() const;
   bool finished() const { return running == 0; }
   void StartThread(std::unique_ptr<HmacDevice> device);
   void StartMoreThreads(Job& opening, std::unique_ptr<HmacDevice>& device);
@@ -81,9 +83,9 @@ void RunGuarded(Job& job, std::unique_ptr<HmacDevice>& device) {
   try {
     job.Run(device);
   } catch (Failure& failure) {
-    job.failure = std::move(failure);
+    job.failure = std::make_unique<Failure>(std::move(failure));
   } catch (const std::exception& error) {
-    job.failure = Failure(Api::kNone, "ERR_INTERNAL", error.what());
+    job.failure = std::make_unique<Failure>(Api::kNone, "ERR_INTERNAL", error.what());
   }
 }
 
@@ -94,6 +96,16 @@ Worker::State::~State() {
   for (auto& thread : threads) {
     if (thread.joinable()) thread.detach();
   }
+}
+
+// The mutex is held for a few instructions at a time: to try again is cheaper than to sleep and be woken,
+// also for the one who holds it and would have to wake.
+std::unique_lock<std::mutex> Worker::State::Lock() const {
+  constexpr int kTries = 100;
+  for (int tries = 0; tries < kTries; ++tries) {
+    if (mutex.try_lock()) return {mutex, std::adopt_lock};
+  }
+  return std::unique_lock(mutex);
 }
 
 // With the mutex held.
@@ -114,16 +126,15 @@ void Worker::State::StartMoreThreads(Job& opening, std::unique_ptr<HmacDevice>& 
   try {
     while (auto another = device->Another()) StartThread(std::move(another));
   } catch (Failure& failure) {
-    opening.failure = std::move(failure);
+    opening.failure = std::make_unique<Failure>(std::move(failure));
   }
 }
 
-// Waking Node costs a fast token a fifth of its time: while more jobs wait, several answers share one call.
+// Waking Node for each answer costs a fast token a fifth of its time: they are held back until as many are
+// done as still wait, though not for long. What waits keeps the device at work until Node has asked more.
 bool Worker::State::ShallTell() const {
-  constexpr size_t kShared = 16;
-  constexpr std::chrono::microseconds kLongest{400};
   if (done.empty()) return false;
-  return waiting.empty() || done.size() >= kShared || Clock::now() - told >= kLongest;
+  return done.size() >= waiting.size() || Clock::now() - told >= kHeldBack;
 }
 
 void Worker::State::Tell() const {
@@ -143,7 +154,7 @@ void Worker::State::AwaitJob(std::unique_lock<std::mutex>& lock, HmacDevice* dev
 // Each would wait for the device as long again, one after the other.
 void Worker::State::FailWaiting(const Failure& failure) {
   for (auto& job : waiting) {
-    job->failure = failure;
+    job->failure = std::make_unique<Failure>(failure);
     done.push_back(std::move(job));
   }
   waiting.clear();
@@ -151,6 +162,11 @@ void Worker::State::FailWaiting(const Failure& failure) {
 
 bool Worker::State::Pause(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex);
+  if (!done.empty()) {  // nobody shall wait as long for an answer that was held back
+    lock.unlock();
+    Tell();
+    lock.lock();
+  }
   const auto is_unwanted = [this] { return mine != nullptr && (mine->discard || stopped); };
   if (!unwanted.wait_for(lock, time, is_unwanted)) return true;
   mine->cut_short = true;
@@ -173,12 +189,14 @@ void Worker::State::Loop(std::unique_ptr<HmacDevice> device) {
     if (waiting.empty()) break;
     auto job = std::move(waiting.front());
     waiting.pop_front();
+    // The one after it comes over from another core meanwhile.
+    if (!waiting.empty()) __builtin_prefetch(waiting.front().get());
     InFlight in_hand{.id = job->id};
     in_flight.push_back(mine = &in_hand);
     const bool opening = !device;
     lock.unlock();
     RunGuarded(*job, device);
-    lock.lock();
+    lock = Lock();
     mine = nullptr;
     if (opening && device) StartMoreThreads(*job, device);
     Settle(std::move(job), in_hand);
@@ -186,7 +204,7 @@ void Worker::State::Loop(std::unique_ptr<HmacDevice> device) {
     told = Clock::now();
     lock.unlock();
     Tell();
-    lock.lock();
+    lock = Lock();
   }
   lock.unlock();
   device.reset();
@@ -247,7 +265,7 @@ Worker::~Worker() { Stop(); }
 
 void Worker::Submit(std::unique_ptr<Job> job) {
   {
-    std::lock_guard lock(state_->mutex);
+    const auto lock = state_->Lock();
     if (state_->closing) throw Failure(Api::kNone, "ERR_CLOSED", "the key is closed");
     if (state_->waiting.size() >= state_->capacity) {
       throw Failure(Api::kNone, "ERR_QUEUE_FULL",
@@ -279,7 +297,9 @@ void Worker::Cancel(uint64_t id) {
 
 std::vector<std::unique_ptr<Job>> Worker::TakeFinished() {
   std::vector<std::unique_ptr<Job>> taken;
-  std::lock_guard lock(state_->mutex);
+  // For the device threads to fill: memory that they allocate and Node frees has both wait for its lock.
+  taken.reserve(256);
+  const auto lock = state_->Lock();
   taken.swap(state_->done);
   return taken;
 }

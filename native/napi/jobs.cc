@@ -132,12 +132,12 @@ class SignCall : public Call {
 
   void Run(std::unique_ptr<HmacDevice>& device) override {
     if (!device) throw Failure(Api::kNone, "ERR_CLOSED", "no key is open on this connection");
-    mac_ = device->Sign(message_);
+    mac_ = device->Sign({reinterpret_cast<const uint8_t*>(message_.data()), message_.size()});
   }
   Napi::Value Answer(Napi::Env env) override { return ToBuffer(env, mac_.bytes); }
 
  private:
-  Bytes message_;
+  std::string message_;  // unlike a vector it keeps a few bytes, such as SigV4's day, in itself
   Mac mac_;
 };
 

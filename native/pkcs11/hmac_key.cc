@@ -80,6 +80,7 @@ class Lane : public HmacDevice {
   }
 
   void Ready() {
+    if (is_ready_ && own_ && copy_ == 0) return;
     const Clock::time_point now = Clock::now();
     if (is_ready_ && !own_ && now - since_ > kShare) Release();
     if (is_ready_ && copy_ != 0 && now - since_ > options().copy_for) CopyAgain();

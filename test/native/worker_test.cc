@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <barrier>
+#include <bit>
 #include <future>
 #include <latch>
 #include <semaphore>
@@ -95,13 +96,13 @@ TEST(Worker, HandsFailuresOverAndGoesOn) {
     jobs = worker.TakeFinished();
   }
   ASSERT_EQ(jobs.size(), 1U);
-  ASSERT_TRUE(jobs[0]->failure.has_value());
+  ASSERT_TRUE(jobs[0]->failure);
   EXPECT_STREQ(jobs[0]->failure->code, "ERR_TPM");
   worker.Submit(MakeJob(2));
   while (jobs.back()->id != 2) {
     for (auto& job : worker.TakeFinished()) jobs.push_back(std::move(job));
   }
-  EXPECT_FALSE(jobs.back()->failure.has_value());
+  EXPECT_FALSE(jobs.back()->failure);
 }
 
 TEST(Worker, RefusesMoreThanItsQueueHolds) {
@@ -125,6 +126,81 @@ TEST(Worker, RefusesMoreThanItsQueueHolds) {
   }
   go.count_down();
   EXPECT_EQ(collector.Take(worker, 3), (std::vector<uint64_t>{1, 2, 3}));
+}
+
+TEST(Worker, WakesNodeSeldomWhileMuchWaits) {
+  constexpr size_t kJobs = 4096;
+  std::latch go(1);
+  Worker* of = nullptr;
+  size_t taken = 0;  // on the worker's thread
+  size_t woken = 0;
+  Worker worker([&] {
+    ++woken;
+    taken += of->TakeFinished().size();
+  });
+  of = &worker;
+  worker.Submit(MakeJob(0, [&](auto&) { go.wait(); }));
+  for (uint64_t id = 1; id < kJobs; ++id) worker.Submit(MakeJob(id));
+  const auto begin = Worker::Clock::now();
+  go.count_down();
+  worker.Drain();
+  ASSERT_TRUE(worker.AwaitStop(seconds(10)));
+  const auto passed = std::chrono::ceil<std::chrono::milliseconds>(Worker::Clock::now() - begin);
+  EXPECT_EQ(taken, kJobs);
+  // For the first one, each time that half is done, each time that a millisecond has passed, and at the end.
+  EXPECT_LE(woken, 1 + std::bit_width(kJobs) + static_cast<size_t>(passed.count()) + 1);
+}
+
+TEST(Worker, HoldsNoAnswerBackForLong) {
+  Collector collector;
+  std::latch all(1);
+  std::latch go(1);
+  Worker worker(collector.notify());
+  worker.Submit(MakeJob(1));
+  EXPECT_EQ(collector.Take(worker, 1), (std::vector<uint64_t>{1}));
+  worker.Submit(MakeJob(2, [&](auto&) {
+    all.wait();
+    const auto end = Worker::Clock::now() + 2 * Worker::kHeldBack;
+    while (Worker::Clock::now() < end) continue;
+  }));
+  worker.Submit(MakeJob(3, [&](auto&) { go.wait(); }));
+  for (const uint64_t id : {4, 5, 6}) worker.Submit(MakeJob(id));
+  all.count_down();
+  EXPECT_EQ(collector.Take(worker, 1), (std::vector<uint64_t>{2}));
+  go.count_down();
+  EXPECT_EQ(collector.Take(worker, 4), (std::vector<uint64_t>{3, 4, 5, 6}));
+}
+
+TEST(Worker, HandsAnswersOverOnceHalfIsDone) {
+  Collector collector;
+  std::latch first(1);
+  std::latch last(1);
+  Worker worker(collector.notify());
+  worker.Submit(MakeJob(1));
+  EXPECT_EQ(collector.Take(worker, 1), (std::vector<uint64_t>{1}));
+  worker.Submit(MakeJob(2, [&](auto&) { first.wait(); }));
+  worker.Submit(MakeJob(3, [&](auto&) { last.wait(); }));
+  first.count_down();
+  EXPECT_EQ(collector.Take(worker, 1), (std::vector<uint64_t>{2}));
+  last.count_down();
+  EXPECT_EQ(collector.Take(worker, 1), (std::vector<uint64_t>{3}));
+}
+
+TEST(Worker, HandsOverWhatItHeldBackBeforeItPauses) {
+  Collector collector;
+  std::latch go(1);
+  std::atomic<bool> cut_short = false;
+  Worker worker(collector.notify());
+  worker.Submit(MakeJob(1));
+  EXPECT_EQ(collector.Take(worker, 1), (std::vector<uint64_t>{1}));
+  worker.Submit(MakeJob(2, [&](auto&) { go.wait(); }));
+  worker.Submit(MakeJob(3, [&](auto&) { cut_short = !Worker::Pause(seconds(30)); }));
+  for (const uint64_t id : {4, 5, 6}) worker.Submit(MakeJob(id));
+  go.count_down();
+  EXPECT_EQ(collector.Take(worker, 1), (std::vector<uint64_t>{2}));
+  worker.Cancel(3);
+  EXPECT_EQ(collector.Take(worker, 3), (std::vector<uint64_t>{4, 5, 6}));
+  EXPECT_TRUE(cut_short);
 }
 
 TEST(Worker, CancelDropsAWaitingJobAndDiscardsARunningOne) {
@@ -169,14 +245,14 @@ TEST(Worker, FailsWhatWaitsForADeviceThatHangs) {
   }
   ASSERT_EQ(jobs.size(), 3U);
   for (const auto& job : jobs) {
-    ASSERT_TRUE(job->failure.has_value());
+    ASSERT_TRUE(job->failure);
     EXPECT_STREQ(job->failure->code, "ERR_TIMEOUT");
   }
   EXPECT_FALSE(asked_again);
   worker.Submit(MakeJob(4));  // what comes later asks the device again
   worker.Drain();
   EXPECT_TRUE(worker.AwaitStop(seconds(10)));
-  EXPECT_FALSE(worker.TakeFinished().front()->failure.has_value());
+  EXPECT_FALSE(worker.TakeFinished().front()->failure);
 }
 
 TEST(Worker, LetsAnIdleDeviceRestOnce) {
