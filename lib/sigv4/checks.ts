@@ -3,9 +3,13 @@ import { type ErrorCode, SigningError } from "../core/errors.js";
 
 const longestExpiry = 7 * 24 * 60 * 60;
 
-/** What can stand between the slashes of a credential: an access key id, a region or a service. */
+/** Whether this can stand between the slashes of a credential: as an access key id, a region or a service. */
+export function isName(name: unknown): name is string {
+  return typeof name === "string" && /^[!-~]+$/.test(name) && !/[/,]/.test(name);
+}
+
 function checkName(code: ErrorCode, option: string, name: unknown): void {
-  if (typeof name === "string" && /^[!-~]+$/.test(name) && !/[/,]/.test(name)) return;
+  if (isName(name)) return;
   throw new SigningError(code, `${option} must be printable ASCII without white space, "/" and ","`);
 }
 
@@ -70,13 +74,17 @@ function isSeconds(input: DateInput): boolean {
   return typeof input === "string" && /^\d+(\.\d+)?$/.test(input);
 }
 
+export function isExpiry(seconds: unknown): seconds is number {
+  return Number.isInteger(seconds) && (seconds as number) >= 1 && (seconds as number) <= longestExpiry;
+}
+
 /**
  * How long a presigned request is good: 1 to 604800 seconds (7 days).
  *
  * @throws SigningError `ERR_EXPIRES_IN`
  */
 export function expiresIn(seconds: number): number {
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > longestExpiry) {
+  if (!isExpiry(seconds)) {
     throw new SigningError(
       "ERR_EXPIRES_IN",
       `expiresIn must be a whole number of seconds from 1 to ${longestExpiry}`,

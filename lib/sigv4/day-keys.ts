@@ -77,14 +77,13 @@ export class DayKeys {
   }
 
   /** Says that something is signed on `date`, by whatever cached key. */
-  touch(date: string): void {
-    this.#secrets.touch(date);
-    if (date !== this.#watchedDate) this.#watch(date);
-    if (date === this.#watchedDate) this.#usedAt = this.#clock.now();
+  touch(date: string, now: number): void {
+    this.#secrets.touch(date, now);
+    if (date !== this.#watchedDate) this.#watch(date, now);
+    if (date === this.#watchedDate) this.#usedAt = now;
   }
 
-  #watch(date: string): void {
-    const now = this.#clock.now();
+  #watch(date: string, now: number): void {
     if (date !== dateStamp(now)) return;
     this.#cancelPrefetch?.();
     this.#watchedDate = date;

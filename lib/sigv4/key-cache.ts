@@ -34,6 +34,7 @@ const forgotten = new FinalizationRegistry<() => void>((release) => release());
 export class KeyCache {
   readonly #key: MacSource;
   readonly #mode: KeyCacheMode;
+  readonly #clock: Clock;
   readonly #signingKeys: SecretCache<SigningKey>;
   readonly #dayKeys: DayKeys | undefined;
   readonly #release: () => void;
@@ -51,6 +52,7 @@ export class KeyCache {
     }
     this.#key = key;
     this.#mode = mode;
+    this.#clock = clock;
     this.#signingKeys = new SecretCache(signingKeyLimit, clock, (signingKey) => signingKey.wipe());
     this.#dayKeys = mode === "day" ? DayKeys.of(key, clock) : undefined;
     this.#release = hold(key.closed, this.#signingKeys, this.#dayKeys);
@@ -83,7 +85,7 @@ export class KeyCache {
         signingKey.wipe();
       }
     }
-    this.#dayKeys?.touch(date);
+    this.#dayKeys?.touch(date, this.#clock.now());
     return this.#signingKeys.use(this.#nameOf(scope), date, fetch, sign);
   }
 
@@ -98,10 +100,10 @@ export class KeyCache {
    */
   signNow(scope: Scope, head: string, hashedRequest: string): string | undefined {
     if (this.#key.closed?.aborted) return undefined;
-    const signature = this.#signingKeys.useNow(this.#nameOf(scope), (signingKey) =>
-      signingKey.signHash(head, hashedRequest),
-    );
-    if (signature !== undefined) this.#dayKeys?.touch(scope.date);
+    const now = this.#clock.now();
+    const use = (signingKey: SigningKey): string => signingKey.signHash(head, hashedRequest);
+    const signature = this.#signingKeys.useNow(this.#nameOf(scope), use, now);
+    if (signature !== undefined) this.#dayKeys?.touch(scope.date, now);
     return signature;
   }
 

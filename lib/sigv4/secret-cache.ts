@@ -39,10 +39,10 @@ export class SecretCache<Secret> {
   }
 
   /** What `use` makes of the secret `name`, if it is here. `use` is synchronous and keeps nothing. */
-  useNow<T>(name: string, use: (secret: Secret) => T): T | undefined {
+  useNow<T>(name: string, use: (secret: Secret) => T, now: number): T | undefined {
     const entry = this.#entries.get(name);
     if (!entry) return undefined;
-    this.#touch(name, entry);
+    this.#touch(name, entry, now);
     return use(entry.secret);
   }
 
@@ -55,7 +55,7 @@ export class SecretCache<Secret> {
   ): Promise<T> {
     const entry = this.#entries.get(name);
     if (entry) {
-      this.#touch(name, entry);
+      this.#touch(name, entry, this.#clock.now());
       return use(entry.secret);
     }
     return new Promise<T>((resolve, reject) => {
@@ -76,9 +76,9 @@ export class SecretCache<Secret> {
   }
 
   /** Marks a secret as in use, if it is here. */
-  touch(name: string): void {
+  touch(name: string, now: number): void {
     const entry = this.#entries.get(name);
-    if (entry) this.#touch(name, entry);
+    if (entry) this.#touch(name, entry, now);
   }
 
   /** Wipes everything. Who waits still gets an answer, of which nothing is kept. */
@@ -89,8 +89,8 @@ export class SecretCache<Secret> {
     this.#cancelSweep = undefined;
   }
 
-  #touch(name: string, entry: Entry<Secret>): void {
-    entry.usedAt = this.#clock.now();
+  #touch(name: string, entry: Entry<Secret>, now: number): void {
+    entry.usedAt = now;
     if (entry === this.#newest) return;
     this.#entries.delete(name);
     this.#entries.set(name, entry);

@@ -29,14 +29,12 @@ import {
   signingDate,
 } from "./checks.js";
 import { type Clock, systemClock } from "./clock.js";
+import { defaultExpiry, FastPresigner, type PresignTerms, presignTerms } from "./fast-presigner.js";
 import { KeyCache } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
 import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
 import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
-
-/** Seconds. */
-const defaultExpiry = 3600;
 
 /**
  * Signs AWS Signature Version 4 with an {@link MacSource | HmacKey}: requests, presigned requests, strings and events, in
@@ -50,6 +48,7 @@ export class HmacSigner
 {
   readonly #keys: KeyCache;
   readonly #smithy: SignatureV4;
+  readonly #fast: FastPresigner;
   readonly #clock: Clock;
   readonly #region: string | Provider<string>;
   readonly #isS3: boolean;
@@ -74,6 +73,11 @@ export class HmacSigner
     this.#isS3 = isS3Family(service);
     this.#uriEscapePath = options.uriEscapePath ?? !this.#isS3;
     this.#applyChecksum = options.applyChecksum ?? this.#isS3;
+    this.#fast = new FastPresigner(this.#keys, {
+      ...{ accessKeyId, sessionToken, service },
+      isS3: this.#isS3,
+      uriEscapePath: this.#uriEscapePath,
+    });
     const { secretAccessKey, sha256 } = opaqueChain(this.#keys);
     this.#smithy = new SignatureV4({
       service,
@@ -144,9 +148,27 @@ export class HmacSigner
 
   /** The presigned URL. `url` may have a query; its fragment is dropped. */
   async presignUrl(url: string | URL, options: PresignUrlOptions = {}): Promise<string> {
+    const fast = this.#presignNow(url, presignTerms(options));
+    const presigned = typeof fast === "string" ? fast : await fast;
+    return presigned ?? this.#presignUrl(url, options);
+  }
+
+  async #presignUrl(url: string | URL, options: PresignUrlOptions): Promise<string> {
     const { method = "GET", headers = {}, expiresIn = defaultExpiry, signingDate = this.#now() } = options;
     const request = requestOfUrl(url, method, headers);
     return urlOfRequest(await this.presign(request, { ...options, expiresIn, signingDate }));
+  }
+
+  /** At once where it can be, or at least with only the region to wait for; undefined for the general path. */
+  #presignNow(
+    url: string | URL,
+    terms: PresignTerms | undefined,
+  ): string | Promise<string | undefined> | undefined {
+    const parts = terms && this.#fast.read(url);
+    if (!terms || !parts) return undefined;
+    const presign = (region: string): string | undefined =>
+      this.#fast.presign(parts, terms, region, this.#clock.now());
+    return typeof this.#region === "function" ? this.#signingRegion().then(presign) : presign(this.#region);
   }
 
   /** Wipes the derived keys it holds and leaves the key open; later calls reject with `ERR_CLOSED`. Idempotent. */

@@ -48,16 +48,21 @@ export class SigningKey {
       return this.sign(Buffer.from(head + hashedRequest, "latin1")).toString("hex");
     }
     if (head !== this.#head) {
-      this.#inner.write(head, blockLength, "latin1");
+      writeBytes(this.#inner, blockLength, head);
       this.#head = head;
       this.#headed = this.#inner.subarray(0, blockLength + head.length + hexLength);
     }
-    this.#inner.write(hashedRequest, blockLength + head.length, "latin1");
-    this.#outer.write(hash("sha256", this.#headed, "binary"), blockLength, "latin1");
+    writeBytes(this.#inner, blockLength + head.length, hashedRequest);
+    writeBytes(this.#outer, blockLength, hash("sha256", this.#headed, "binary"));
     return hash("sha256", this.#outer, "hex");
   }
 
   wipe(): void {
     wipe(this.#inner, this.#outer);
   }
+}
+
+/** Writes a string of bytes. Faster than Buffer's own `write`, for so few. */
+function writeBytes(target: Buffer, offset: number, bytes: string): void {
+  for (let index = 0; index < bytes.length; index++) target[offset + index] = bytes.charCodeAt(index);
 }

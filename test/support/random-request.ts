@@ -6,7 +6,7 @@ const any = `${safe} !$&'()*,:;=@+/?#[]%"<>|^äß€日本😀`;
 const headerNames = ["content-type", "X-Amz-Meta-One", "x-amz-target", "X-Custom", "accept", "if-match"];
 
 /** Percent-encoding as RFC 3986 has it: written apart from the code that is judged by it. */
-function escapeUri(text: string): string {
+export function escapeUri(text: string): string {
   return [...Buffer.from(text)]
     .map((byte) => (/[\w.~-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : hex(byte)))
     .join("");
