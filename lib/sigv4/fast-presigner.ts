@@ -1,19 +1,17 @@
 import { hash } from "node:crypto";
-import { isExpiry, isName, signingDate } from "./checks.js";
-import type { KeyCache, Scope } from "./key-cache.js";
+import { emptyPayloadHash } from "./canonical-request.js";
+import { isExpiry, signingDate } from "./checks.js";
+import type { KeyCache } from "./key-cache.js";
 import type { PresignUrlOptions } from "./signer-options.js";
+import { LastContext, type SigningContext, type SigningIdentity } from "./signing-context.js";
 import { escapeUri } from "./uri.js";
 import { type UrlParts, UrlReader } from "./url-parts.js";
 
 /** Seconds. */
 export const defaultExpiry = 3600;
-const emptyPayload = hash("sha256", "", "hex");
 
 /** What every URL of a signer has in common. */
-export interface PresignSettings {
-  readonly accessKeyId: string;
-  readonly sessionToken: string | undefined;
-  readonly service: string;
+export interface PresignSettings extends SigningIdentity {
   /** Whether URLs sign no payload, as S3's do; the others sign that there is none. */
   readonly isS3: boolean;
   readonly uriEscapePath: boolean;
@@ -27,14 +25,10 @@ export interface PresignTerms {
   readonly expiresIn: number;
 }
 
-/** What the URLs of one second, region and expiry have in common. */
+/** What the URLs of one context and expiry have in common. */
 interface Template {
-  readonly second: number;
-  readonly region: string;
+  readonly context: SigningContext;
   readonly expiresIn: number;
-  readonly scope: Scope;
-  /** The string to sign but for the hash of the canonical request. */
-  readonly head: string;
   /** The signature's parameters as they are signed: in order of their names. */
   readonly canonicalQuery: string;
   /** As they are sent, up to the signature. */
@@ -64,6 +58,7 @@ export function presignTerms(given: PresignUrlOptions): PresignTerms | undefined
 export class FastPresigner {
   readonly #keys: KeyCache;
   readonly #settings: PresignSettings;
+  readonly #contexts: LastContext;
   readonly #urls: UrlReader;
   readonly #end: string;
   #template: Template | undefined;
@@ -71,8 +66,9 @@ export class FastPresigner {
   constructor(keys: KeyCache, settings: PresignSettings) {
     this.#keys = keys;
     this.#settings = settings;
+    this.#contexts = new LastContext(settings);
     this.#urls = new UrlReader(settings.uriEscapePath);
-    this.#end = `\n\nhost\n${settings.isS3 ? "UNSIGNED-PAYLOAD" : emptyPayload}`;
+    this.#end = `\n\nhost\n${settings.isS3 ? "UNSIGNED-PAYLOAD" : emptyPayloadHash}`;
   }
 
   /** The parts of a URL; undefined for one that is refused, or is better signed by the general path. */
@@ -91,37 +87,32 @@ export class FastPresigner {
     if (!template) return undefined;
     const query = parts.before + template.canonicalQuery + parts.after;
     const request = `${method}\n${parts.canonicalPath}\n${query}\nhost:${parts.host}${this.#end}`;
-    const signature = this.#keys.signNow(template.scope, template.head, hash("sha256", request, "hex"));
+    const { scope, head } = template.context;
+    const signature = this.#keys.signNow(scope, head, hash("sha256", request, "hex"));
     return signature && parts.url + template.query + signature;
   }
 
   #templateOf(second: number, region: string, expiresIn: number): Template | undefined {
-    const last = this.#template;
-    if (last?.second === second && last.region === region && last.expiresIn === expiresIn) return last;
-    if (!isName(region) || region === "*") return undefined;
-    this.#template = makeTemplate(this.#settings, second, region, expiresIn);
+    const context = this.#contexts.of(second, region);
+    if (context !== this.#template?.context || expiresIn !== this.#template?.expiresIn) {
+      this.#template = context && makeTemplate(context, expiresIn, this.#settings.sessionToken);
+    }
     return this.#template;
   }
 }
 
 function makeTemplate(
-  { accessKeyId, sessionToken, service }: PresignSettings,
-  second: number,
-  region: string,
+  context: SigningContext,
   expiresIn: number,
+  sessionToken: string | undefined,
 ): Template {
-  const longDate = new Date(second * 1000).toISOString().replace(/[-:]|\.000/g, "");
-  const date = longDate.slice(0, 8);
-  const scope = `${date}/${region}/${service}/aws4_request`;
   const token = sessionToken ? `X-Amz-Security-Token=${escapeUri(sessionToken)}&` : "";
   const parameters =
-    `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${escapeUri(`${accessKeyId}/${scope}`)}` +
-    `&X-Amz-Date=${longDate}&X-Amz-Expires=${expiresIn}&`;
+    `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${escapeUri(context.credential)}` +
+    `&X-Amz-Date=${context.longDate}&X-Amz-Expires=${expiresIn}&`;
   const signedHeaders = "X-Amz-SignedHeaders=host";
   return {
-    ...{ second, region, expiresIn },
-    scope: { date, region, service },
-    head: `AWS4-HMAC-SHA256\n${longDate}\n${scope}\n`,
+    ...{ context, expiresIn },
     canonicalQuery: parameters + token + signedHeaders,
     query: `${token}${parameters}${signedHeaders}&X-Amz-Signature=`,
   };

@@ -30,6 +30,7 @@ import {
 } from "./checks.js";
 import { type Clock, systemClock } from "./clock.js";
 import { defaultExpiry, FastPresigner, type PresignTerms, presignTerms } from "./fast-presigner.js";
+import { FastSigner } from "./fast-signer.js";
 import { KeyCache } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
 import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
@@ -48,7 +49,8 @@ export class HmacSigner
 {
   readonly #keys: KeyCache;
   readonly #smithy: SignatureV4;
-  readonly #fast: FastPresigner;
+  readonly #signer: FastSigner;
+  readonly #presigner: FastPresigner;
   readonly #clock: Clock;
   readonly #region: string | Provider<string>;
   readonly #isS3: boolean;
@@ -73,11 +75,10 @@ export class HmacSigner
     this.#isS3 = isS3Family(service);
     this.#uriEscapePath = options.uriEscapePath ?? !this.#isS3;
     this.#applyChecksum = options.applyChecksum ?? this.#isS3;
-    this.#fast = new FastPresigner(this.#keys, {
-      ...{ accessKeyId, sessionToken, service },
-      isS3: this.#isS3,
-      uriEscapePath: this.#uriEscapePath,
-    });
+    const [isS3, uriEscapePath, applyChecksum] = [this.#isS3, this.#uriEscapePath, this.#applyChecksum];
+    const identity = { accessKeyId, sessionToken, service };
+    this.#presigner = new FastPresigner(this.#keys, { ...identity, isS3, uriEscapePath });
+    this.#signer = new FastSigner(this.#keys, { ...identity, uriEscapePath, applyChecksum });
     const { secretAccessKey, sha256 } = opaqueChain(this.#keys);
     this.#smithy = new SignatureV4({
       service,
@@ -121,7 +122,12 @@ export class HmacSigner
     }
     const { request, path } = canonicalInput(input, this.#uriEscapePath);
     if (!this.#applyChecksum) checkBody(request);
-    const signed = await this.#smithy.sign(request, checked);
+    const region =
+      checked.signingRegion ??
+      (typeof this.#region === "string" ? checkRegion(this.#region) : await this.#signingRegion());
+    const signed =
+      this.#signer.sign(request, checked, region) ??
+      (await this.#smithy.sign(request, { ...checked, signingRegion: region }));
     checkSendable(signed.headers);
     return Object.assign(signed, { path });
   }
@@ -164,10 +170,10 @@ export class HmacSigner
     url: string | URL,
     terms: PresignTerms | undefined,
   ): string | Promise<string | undefined> | undefined {
-    const parts = terms && this.#fast.read(url);
+    const parts = terms && this.#presigner.read(url);
     if (!terms || !parts) return undefined;
     const presign = (region: string): string | undefined =>
-      this.#fast.presign(parts, terms, region, this.#clock.now());
+      this.#presigner.presign(parts, terms, region, this.#clock.now());
     return typeof this.#region === "function" ? this.#signingRegion().then(presign) : presign(this.#region);
   }
 
