@@ -1,3 +1,10 @@
+export type {
+  CacheOutcome,
+  CredentialsEvent,
+  MacEvent,
+  OperationEvent,
+  SignEvent,
+} from "./core/diagnostics.js";
 export {
   AwsHmacError,
   type AwsHmacErrorOptions,
@@ -77,7 +84,7 @@ export {
 } from "./provision/tpm.js";
 export { type WrapForTpmOptions, wrapForTpm } from "./provision/wrap-for-tpm.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
-export type { KeyCacheMode } from "./sigv4/key-cache.js";
+export type { KeyCacheMetrics, KeyCacheMode } from "./sigv4/key-cache.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";
 export { HmacSigner } from "./sigv4/signer.js";
 export type { HmacSignerOptions, PresignUrlOptions } from "./sigv4/signer-options.js";

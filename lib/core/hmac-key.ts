@@ -23,4 +23,4 @@ export interface HmacKey extends AsyncDisposable {
 }
 
 /** What a foreign key must have at run time. */
-export type MacSource = Pick<HmacKey, "mac"> & Partial<Pick<HmacKey, "closed">>;
+export type MacSource = Pick<HmacKey, "mac"> & Partial<Pick<HmacKey, "closed" | "backend">>;

@@ -1,6 +1,8 @@
 import type { Credentials, STSClient, STSClientConfig } from "@aws-sdk/client-sts";
+import { type CredentialsEvent, channels, observed } from "../core/diagnostics.js";
 import { AwsHmacError, CredentialsError } from "../core/errors.js";
 import { checkTimeout } from "../core/validate.js";
+import { backendOf } from "../sigv4/device.js";
 import { onKeyClosed } from "../sigv4/key-closing.js";
 import { type SdkIdentityOptions, sdkIdentity } from "../sigv4/sdk-identity.js";
 import { withDeadline } from "./deadline.js";
@@ -65,13 +67,23 @@ export function stsProvider(options: StsProviderOptions, call: StsCall): Tempora
     return temporaryCredentials(call.action, await call.send(sts, client, signal));
   }
 
+  async function loadInTime(): Promise<TemporaryCredentials> {
+    try {
+      return await withDeadline(timeout, () => tooLate(call.action, timeout), load);
+    } catch (error) {
+      throw stsError(call.action, error);
+    }
+  }
+
   return refreshAhead({
     async load() {
-      try {
-        return await withDeadline(timeout, () => tooLate(call.action, timeout), load);
-      } catch (error) {
-        throw stsError(call.action, error);
-      }
+      const { action } = call;
+      const backend = backendOf(key);
+      return observed<CredentialsEvent, TemporaryCredentials>(
+        channels.credentials,
+        (answer) => ({ backend, action, ...(answer && { expiration: new Date(answer.expiration) }) }),
+        () => loadInTime(),
+      );
     },
     closed: key.closed,
     onRefreshFailed(error) {

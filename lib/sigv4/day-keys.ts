@@ -1,8 +1,8 @@
-import { isUint8Array } from "node:util/types";
-import { SigningError } from "../core/errors.js";
+import type { MacEvent } from "../core/diagnostics.js";
 import type { MacSource } from "../core/hmac-key.js";
 import { wipe } from "../core/wipe.js";
 import { type Clock, dateStamp, endOfDay, minute } from "./clock.js";
+import { Device } from "./device.js";
 import { onKeyClosed } from "./key-closing.js";
 import { idleLimit, SecretCache } from "./secret-cache.js";
 
@@ -13,31 +13,11 @@ const prefetchLead = 5 * minute;
 const dayKeysOf = new WeakMap<MacSource, DayKeys>();
 
 /**
- * kDate = HMAC("AWS4" + secret, `date`): the one question that a device is asked. 32 bytes that the caller owns and wipes.
- *
- * @throws SigningError `ERR_MAC_LENGTH` when the key answers anything but 32 bytes; whatever the key throws
- */
-export async function fetchDayKey(key: MacSource, date: string): Promise<Buffer> {
-  const mac: unknown = await key.mac(Buffer.from(date, "ascii"));
-  if (!isUint8Array(mac)) throw new SigningError("ERR_MAC_LENGTH", "the key's mac() gave no Uint8Array");
-  // `allocUnsafeSlow`: outside of Buffer's shared pool.
-  const dayKey = Buffer.allocUnsafeSlow(32);
-  try {
-    if (mac.length !== 32)
-      throw new SigningError("ERR_MAC_LENGTH", `the key's mac() gave ${mac.length} bytes, not 32`);
-    dayKey.set(mac);
-    return dayKey;
-  } finally {
-    wipe(mac);
-  }
-}
-
-/**
  * The day keys of one HmacKey, shared by all its `"day"` signers: one device call for each UTC day. They live while
  * such a signer does. While one is in use the next day's key is fetched shortly before midnight UTC.
  */
 export class DayKeys {
-  readonly #key: MacSource;
+  readonly device: Device;
   readonly #clock: Clock;
   readonly #secrets: SecretCache<Buffer>;
   #users = 0;
@@ -46,7 +26,7 @@ export class DayKeys {
   #cancelPrefetch: (() => void) | undefined;
 
   private constructor(key: MacSource, clock: Clock) {
-    this.#key = key;
+    this.device = new Device(key);
     this.#clock = clock;
     this.#secrets = new SecretCache<Buffer>(dayLimit, clock, wipe);
     onKeyClosed(key.closed, () => this.#clear());
@@ -72,8 +52,17 @@ export class DayKeys {
   }
 
   /** What `use` makes of the day key of `date`; it is synchronous and keeps nothing. */
-  use<T>(date: string, use: (dayKey: Buffer) => T): Promise<T> {
-    return this.#secrets.use(date, date, () => fetchDayKey(this.#key, date), use);
+  use<T>(date: string, use: (dayKey: Buffer) => T, reason?: MacEvent["reason"]): Promise<T> {
+    return this.#secrets.use(date, date, () => this.device.dayKey(date, reason), use);
+  }
+
+  /** The same at once, if the day key is here. */
+  useNow<T>(date: string, use: (dayKey: Buffer) => T, now: number): T | undefined {
+    return this.#secrets.useNow(date, use, now);
+  }
+
+  isFetching(date: string): boolean {
+    return this.#secrets.isFetching(date);
   }
 
   /** Says that something is signed on `date`, by whatever cached key. */
@@ -95,7 +84,7 @@ export class DayKeys {
     this.#cancelPrefetch = undefined;
     if (this.#clock.now() - this.#usedAt >= idleLimit) return;
     // A failure is not kept: the first signature of that day asks again and reports what it meets.
-    this.use(date, () => undefined).catch(() => undefined);
+    this.use(date, () => undefined, "prefetch").catch(() => undefined);
   }
 
   #clear(): void {

@@ -1,9 +1,19 @@
 import { createHmac } from "node:crypto";
+import type { Channel } from "node:diagnostics_channel";
+import {
+  type CacheOutcome,
+  channels,
+  observed,
+  observedNow,
+  type SignEvent,
+  type Told,
+} from "../core/diagnostics.js";
 import { SigningError } from "../core/errors.js";
 import type { MacSource } from "../core/hmac-key.js";
 import { wipe } from "../core/wipe.js";
 import { type Clock, systemClock } from "./clock.js";
-import { DayKeys, fetchDayKey } from "./day-keys.js";
+import { DayKeys } from "./day-keys.js";
+import { backendOf, Device } from "./device.js";
 import { onKeyClosed } from "./key-closing.js";
 import { SecretCache } from "./secret-cache.js";
 import { SigningKey } from "./signing-key.js";
@@ -22,6 +32,20 @@ export interface Scope {
   readonly service: string;
 }
 
+/** What a signer's key cache did. All but `waiting` only grow. */
+export interface KeyCacheMetrics {
+  /** Signing keys that were in memory, or made of a day key that was. */
+  readonly hits: number;
+  /** Signing keys that were not: their signatures asked the device, or waited for a call already made. */
+  readonly misses: number;
+  /** How often the device was asked; with `"day"` by all `"day"` signers of the key, whose calls are shared. */
+  readonly deviceCalls: number;
+  /** How many of these calls gave no key. */
+  readonly deviceFailures: number;
+  /** Signatures that wait for the device now. */
+  readonly waiting: number;
+}
+
 const signingKeyLimit = 64;
 
 /** Signers that were dropped without close() let their secrets go too. */
@@ -33,6 +57,7 @@ const forgotten = new FinalizationRegistry<() => void>((release) => release());
  */
 export class KeyCache {
   readonly #key: MacSource;
+  readonly #device: Device;
   readonly #mode: KeyCacheMode;
   readonly #clock: Clock;
   readonly #signingKeys: SecretCache<SigningKey>;
@@ -41,6 +66,9 @@ export class KeyCache {
   #lastScope: Scope | undefined;
   #lastName = "";
   #closed = false;
+  #hits = 0;
+  #misses = 0;
+  #waiting = 0;
 
   /** @throws SigningError `ERR_INVALID_ARGUMENT` */
   constructor(key: MacSource, mode: KeyCacheMode = "day", clock: Clock = systemClock) {
@@ -55,6 +83,7 @@ export class KeyCache {
     this.#clock = clock;
     this.#signingKeys = new SecretCache(signingKeyLimit, clock, (signingKey) => signingKey.wipe());
     this.#dayKeys = mode === "day" ? DayKeys.of(key, clock) : undefined;
+    this.#device = this.#dayKeys?.device ?? new Device(key);
     this.#release = hold(key.closed, this.#signingKeys, this.#dayKeys);
     forgotten.register(this, this.#release, this);
   }
@@ -63,30 +92,18 @@ export class KeyCache {
     return this.#mode;
   }
 
+  get metrics(): KeyCacheMetrics {
+    const { calls: deviceCalls, failures: deviceFailures } = this.#device;
+    return { hits: this.#hits, misses: this.#misses, deviceCalls, deviceFailures, waiting: this.#waiting };
+  }
+
   /**
    * The signature: HMAC-SHA256 of `stringToSign` under the signing key of `scope`, 32 bytes.
    *
    * @throws SigningError `ERR_CLOSED`, `ERR_MAC_LENGTH`; whatever the key throws
    */
   async sign(scope: Scope, stringToSign: Uint8Array): Promise<Buffer> {
-    if (this.#closed) throw new SigningError("ERR_CLOSED", "the signer is closed");
-    if (this.#key.closed?.aborted) throw new SigningError("ERR_CLOSED", "the key is closed");
-    const { date, region, service } = scope;
-    const derive = (dayKey: Buffer): SigningKey => deriveSigningKey(dayKey, region, service);
-    const sign = (signingKey: SigningKey): Buffer => signingKey.sign(stringToSign);
-    const fetch = (): Promise<SigningKey> =>
-      this.#dayKeys?.use(date, derive) ?? this.#fetchSigningKey(date, derive);
-
-    if (this.#mode === "none") {
-      const signingKey = await fetch();
-      try {
-        return sign(signingKey);
-      } finally {
-        signingKey.wipe();
-      }
-    }
-    this.#dayKeys?.touch(date, this.#clock.now());
-    return this.#signingKeys.use(this.#nameOf(scope), date, fetch, sign);
+    return this.#use(channels.sign, scope, (signingKey) => signingKey.sign(stringToSign));
   }
 
   /**
@@ -100,11 +117,12 @@ export class KeyCache {
    */
   signNow(scope: Scope, head: string, hashedRequest: string): string | undefined {
     if (this.#key.closed?.aborted) return undefined;
-    const now = this.#clock.now();
-    const use = (signingKey: SigningKey): string => signingKey.signHash(head, hashedRequest);
-    const signature = this.#signingKeys.useNow(this.#nameOf(scope), use, now);
-    if (signature !== undefined) this.#dayKeys?.touch(scope.date, now);
-    return signature;
+    if (!channels.sign.hasSubscribers) return this.#signNow(scope, head, hashedRequest);
+    return observedNow<SignEvent, string>(
+      channels.sign,
+      () => this.#tell(scope, "hit"),
+      () => this.#signNow(scope, head, hashedRequest),
+    );
   }
 
   /** Wipes the signing keys and lets go of the day keys; later calls reject with `ERR_CLOSED`. Idempotent. */
@@ -123,13 +141,80 @@ export class KeyCache {
     return this.#lastName;
   }
 
-  async #fetchSigningKey(date: string, derive: (dayKey: Buffer) => SigningKey): Promise<SigningKey> {
-    const dayKey = await fetchDayKey(this.#key, date);
+  #signNow(scope: Scope, head: string, hashedRequest: string): string | undefined {
+    const now = this.#clock.now();
+    const use = (signingKey: SigningKey): string => signingKey.signHash(head, hashedRequest);
+    const signature = this.#signingKeys.useNow(this.#nameOf(scope), use, now);
+    if (signature === undefined) return undefined;
+    this.#hits += 1;
+    this.#dayKeys?.touch(scope.date, now);
+    return signature;
+  }
+
+  /** What `use` makes of the signing key of `scope`; it is synchronous and keeps nothing. */
+  async #use<T>(events: Channel, scope: Scope, use: (signingKey: SigningKey) => T): Promise<T> {
+    if (this.#closed) throw new SigningError("ERR_CLOSED", "the signer is closed");
+    if (this.#key.closed?.aborted) throw new SigningError("ERR_CLOSED", "the key is closed");
+    const cache = this.#lookUp(scope);
+    return observed<SignEvent, T>(
+      events,
+      () => this.#tell(scope, cache),
+      () => this.#lend(scope, cache, use),
+    );
+  }
+
+  #lookUp(scope: Scope): CacheOutcome {
+    if (this.#mode === "none") return "miss";
+    const { date } = scope;
+    const name = this.#nameOf(scope);
+    const now = this.#clock.now();
+    this.#dayKeys?.touch(date, now);
+    if (this.#signingKeys.has(name)) return "hit";
+    const signingKey = this.#dayKeys?.useNow(date, (dayKey) => deriveSigningKey(dayKey, scope), now);
+    if (signingKey) {
+      this.#signingKeys.add(name, date, signingKey);
+      return "hit";
+    }
+    return this.#signingKeys.isFetching(name) || this.#dayKeys?.isFetching(date) ? "wait" : "miss";
+  }
+
+  async #lend<T>(scope: Scope, cache: CacheOutcome, use: (signingKey: SigningKey) => T): Promise<T> {
+    if (cache === "hit") this.#hits += 1;
+    else {
+      this.#misses += 1;
+      this.#waiting += 1;
+    }
+    try {
+      if (this.#mode === "none") return await this.#useOnce(scope, use);
+      return await this.#signingKeys.use(this.#nameOf(scope), scope.date, () => this.#fetch(scope), use);
+    } finally {
+      if (cache !== "hit") this.#waiting -= 1;
+    }
+  }
+
+  async #useOnce<T>(scope: Scope, use: (signingKey: SigningKey) => T): Promise<T> {
+    const signingKey = await this.#fetch(scope);
+    try {
+      return use(signingKey);
+    } finally {
+      signingKey.wipe();
+    }
+  }
+
+  async #fetch(scope: Scope): Promise<SigningKey> {
+    const derive = (dayKey: Buffer): SigningKey => deriveSigningKey(dayKey, scope);
+    if (this.#dayKeys) return this.#dayKeys.use(scope.date, derive);
+    const dayKey = await this.#device.dayKey(scope.date);
     try {
       return derive(dayKey);
     } finally {
       wipe(dayKey);
     }
+  }
+
+  #tell({ date, region, service }: Scope, cache: CacheOutcome): Told<SignEvent> {
+    const scope = { date, region, service };
+    return { backend: backendOf(this.#key), algorithm: "sigv4", scope, cache };
   }
 }
 
@@ -148,7 +233,7 @@ function hold(
   };
 }
 
-function deriveSigningKey(dayKey: Buffer, region: string, service: string): SigningKey {
+function deriveSigningKey(dayKey: Buffer, { region, service }: Scope): SigningKey {
   const regionKey = hmac(dayKey, region);
   const serviceKey = hmac(regionKey, service);
   const key = hmac(serviceKey, "aws4_request");

@@ -2,7 +2,7 @@ import type { AwsCredentialIdentityProvider, ChecksumConstructor } from "@smithy
 import { SigningError } from "../core/errors.js";
 import type { MacSource } from "../core/hmac-key.js";
 import { checkAccessKeyId } from "./checks.js";
-import { KeyCache, type KeyCacheMode } from "./key-cache.js";
+import { KeyCache, type KeyCacheMetrics, type KeyCacheMode } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
 
 export interface SdkIdentityOptions {
@@ -20,6 +20,8 @@ export interface SdkIdentity {
   readonly credentials: AwsCredentialIdentityProvider;
   /** The hash class that knows the handle. */
   readonly sha256: ChecksumConstructor;
+  /** What the key cache did until now. Not one of the settings: spreading leaves it out. */
+  keyCacheMetrics(): KeyCacheMetrics;
 }
 
 /**
@@ -33,7 +35,8 @@ export interface SdkIdentity {
  */
 export function sdkIdentity({ key, accessKeyId, keyCache }: SdkIdentityOptions): SdkIdentity {
   checkAccessKeyId(accessKeyId);
-  const { secretAccessKey, sha256 } = opaqueChain(new KeyCache(key, keyCache));
+  const keys = new KeyCache(key, keyCache);
+  const { secretAccessKey, sha256 } = opaqueChain(keys);
   const credentials: AwsCredentialIdentityProvider = async (properties) => {
     const client: { sha256?: unknown } | undefined = properties?.callerClientConfig;
     if (client && client.sha256 !== sha256) {
@@ -46,5 +49,6 @@ export function sdkIdentity({ key, accessKeyId, keyCache }: SdkIdentityOptions):
     // A new object each time, not frozen: the SDK writes `$source` into it.
     return { accessKeyId, secretAccessKey };
   };
-  return { credentials, sha256 };
+  const settings = { credentials, sha256 };
+  return Object.defineProperty(settings as SdkIdentity, "keyCacheMetrics", { value: () => keys.metrics });
 }

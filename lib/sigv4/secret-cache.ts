@@ -1,4 +1,4 @@
-import { type Clock, day, endOfDay, minute } from "./clock.js";
+import { type Clock, endOfDay, minute } from "./clock.js";
 
 /** How long a secret of a past day may lie unused. */
 export const idleLimit = 15 * minute;
@@ -44,6 +44,20 @@ export class SecretCache<Secret> {
     if (!entry) return undefined;
     this.#touch(name, entry, now);
     return use(entry.secret);
+  }
+
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
+  /** Whether the secret is being fetched. */
+  isFetching(name: string): boolean {
+    return this.#flights.has(name);
+  }
+
+  /** Keeps a secret that was come by elsewhere. */
+  add(name: string, date: string, secret: Secret): void {
+    this.#store(name, { date, secret, usedAt: this.#clock.now() });
   }
 
   /** What `use` makes of the secret `name`, which `fetch` gives when it is not here. `use` is synchronous and keeps nothing. */
@@ -121,6 +135,7 @@ export class SecretCache<Secret> {
   }
 
   #store(name: string, entry: Entry<Secret>): void {
+    this.#remove(name);
     this.#entries.set(name, entry);
     this.#newest = entry;
     const [oldest] = this.#entries.keys();
@@ -141,8 +156,8 @@ export class SecretCache<Secret> {
     this.#cancelSweep = undefined;
     if (this.#entries.size === 0) return;
     const next = Math.min(...[...this.#entries.values()].map(expiry));
-    // A signing date may lie years ahead, further than a timer reaches.
-    const wait = Math.min(Math.max(next - this.#clock.now(), 0), day);
+    // Looks at the clock now and then: it may be set, and a timer stands still while the machine sleeps.
+    const wait = Math.min(Math.max(next - this.#clock.now(), 0), idleLimit);
     this.#cancelSweep = this.#clock.after(wait, () => this.#sweep());
   }
 

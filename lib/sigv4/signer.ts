@@ -31,7 +31,7 @@ import {
 import { type Clock, systemClock } from "./clock.js";
 import { defaultExpiry, FastPresigner, type PresignTerms, presignTerms } from "./fast-presigner.js";
 import { FastSigner } from "./fast-signer.js";
-import { KeyCache } from "./key-cache.js";
+import { KeyCache, type KeyCacheMetrics } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
 import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
@@ -175,6 +175,11 @@ export class HmacSigner
     const presign = (region: string): string | undefined =>
       this.#presigner.presign(parts, terms, region, this.#clock.now());
     return typeof this.#region === "function" ? this.#signingRegion().then(presign) : presign(this.#region);
+  }
+
+  /** What the key cache did until now. */
+  keyCacheMetrics(): KeyCacheMetrics {
+    return this.#keys.metrics;
   }
 
   /** Wipes the derived keys it holds and leaves the key open; later calls reject with `ERR_CLOSED`. Idempotent. */

@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { inspect, promisify } from "node:util";
 import { type FromAssumeRoleOptions, fromAssumeRole } from "../../../lib/credentials/from-assume-role.js";
 import { fromSessionToken } from "../../../lib/credentials/from-session-token.js";
+import type { CredentialsEvent } from "../../../lib/index.js";
+import { eventsDuring } from "../../support/events.js";
 import type { Received } from "../../support/http.js";
 import { freePorts } from "../../support/ports.js";
 import {
@@ -42,6 +44,21 @@ test("fromAssumeRole: one call for all callers, whole credentials", async () => 
     RoleSessionName: expect.stringMatching(/^aws-hmac-[\w-]{1,55}$/),
   });
   expect(sts.requests[0]?.headers.authorization).toContain("/eu-west-1/sts/aws4_request");
+});
+
+test("aws-hmac:credentials tells of each STS call: which, how long, until when the credentials are good", async () => {
+  const sts = await stsThat(() => credentialsXml("AssumeRole"));
+  const provide = fromAssumeRole(sts.options({ params: { RoleArn } }));
+  const events = await eventsDuring<CredentialsEvent>("aws-hmac:credentials", async () => {
+    await Promise.all([provide(), provide()]);
+    await provide();
+    await provide({ forceRefresh: true });
+  });
+  const event = {
+    ...{ backend: expect.any(String), action: "AssumeRole", expiration: end },
+    ...{ startTime: expect.any(Number), duration: expect.any(Number) },
+  };
+  expect(events).toEqual([event, event]);
 });
 
 test("fromSessionToken asks for the MFA code of each call", async () => {

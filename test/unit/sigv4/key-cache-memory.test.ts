@@ -145,6 +145,30 @@ test("an evicted key is wiped", async () => {
   expect(alive(seen)).not.toContain(chain[3]);
 });
 
+test("the fifth day's key wipes the first's", async () => {
+  const seen = watchKeys();
+  const { cache } = openCache();
+  await sign(cache);
+  for (const date of ["20261124", "20261125", "20261126"]) await sign(cache, { date });
+  expect(alive(seen)).toContain(chain[0]);
+  await sign(cache, { date: "20261127" });
+  expect(alive(seen)).not.toContain(chain[0]);
+});
+
+test("a signing key that is derived twice at a time is wiped twice", async () => {
+  const seen = watchKeys();
+  const { cache } = openCache();
+  const signatures = [sign(cache)];
+  // One of these comes when the day key is there already, and the signing key of the first one is on its way.
+  for (let i = 0; i < 30; i++) {
+    await undefined;
+    signatures.push(sign(cache));
+  }
+  expect(new Set(await Promise.all(signatures))).toEqual(new Set([expected]));
+  cache.close();
+  expect(alive(seen)).toEqual([]);
+});
+
 test("a past day's keys are wiped when idle for 15 minutes, not before", async () => {
   const seen = watchKeys();
   const { cache, clock } = openCache();
