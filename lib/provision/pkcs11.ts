@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { NativePkcs11Login } from "../binding/addon.js";
 import { withConnection } from "../binding/with-connection.js";
-import { aws4Key } from "../core/aws4-key.js";
+import { aws4Key, type KeyAlgorithm } from "../core/aws4-key.js";
 import { checkTimeout, flag, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { type Pkcs11KeyName, type Pkcs11Token, pkcs11Place } from "../keys/pkcs11/options.js";
@@ -16,6 +16,8 @@ import { makeProbe } from "./probe.js";
  * 16 random bytes by default.
  */
 export interface Pkcs11ImportOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Login {
+  /** What the key is for: `"sigv4"` by default; `"sigv4a"` makes the other key that `HmacSignerV4a` needs. */
+  algorithm?: KeyAlgorithm | undefined;
   /**
    * Encrypts the secret on its way into the token, which unwraps it (C_UnwrapKey); without it the module gets it in the
    * clear (C_CreateObject).
@@ -72,7 +74,7 @@ export async function importPkcs11Key(
   const { token, label, id: ownId, ...uriPin } = pkcs11Place(options);
   if (label === undefined) throw invalid("label is missing: give it, or a uri with object");
   const named = { label, id: ownId ?? randomBytes(16) };
-  const key = aws4Key(secretAccessKey);
+  const key = aws4Key(secretAccessKey, options.algorithm);
   let login: NativePkcs11Login | undefined;
   try {
     const wrapping = options.wrapped === undefined ? {} : { wrapping: wrappingOf(options.wrapped, key) };

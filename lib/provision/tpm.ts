@@ -1,5 +1,5 @@
 import { withConnection } from "../binding/with-connection.js";
-import { aws4Key } from "../core/aws4-key.js";
+import { aws4Key, type KeyAlgorithm } from "../core/aws4-key.js";
 import { invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { formatTpmReference } from "../keys/reference.js";
@@ -35,6 +35,8 @@ export interface TpmImportBase extends TpmDevice, TpmPlaceAuth, TpmSaltOptions {
    * nothing to guess. With a password, `true` lets everybody who reaches the TPM guess as often as they like.
    */
   noDA?: boolean | undefined;
+  /** What the key is for: `"sigv4"` by default; `"sigv4a"` makes the other key that `HmacSignerV4a` needs. */
+  algorithm?: KeyAlgorithm | undefined;
   /**
    * The policy that alone opens the new key: its password does so only where the policy says. PCRs without `digest` are bound to
    * the values that they have now.
@@ -79,7 +81,7 @@ export async function importTpmKey(
   const { noDA } = options;
   if (noDA !== undefined && typeof noDA !== "boolean") throw invalid("noDA must be true or false");
   let steps = options.policy === undefined ? undefined : checkPolicy(options.policy);
-  const key = aws4Key(secretAccessKey);
+  const key = aws4Key(secretAccessKey, options.algorithm);
   let password: Buffer | undefined;
   let above: ReturnType<typeof placePasswords> | undefined;
   let saltKey: ReturnType<typeof saltKeyOf>;

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { NativeTpmParent } from "../binding/addon.js";
-import { aws4Key } from "../core/aws4-key.js";
+import { aws4Key, type KeyAlgorithm } from "../core/aws4-key.js";
 import { invalid, type Secret } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { formatImportablePem } from "../keys/tpm/importable-pem.js";
@@ -35,6 +35,8 @@ export interface WrapForTpmOptions {
    * not made with TCG's low-range template: a persistent handle, for example.
    */
   parent?: TpmParent | undefined;
+  /** What the key is for: `"sigv4"` by default; `"sigv4a"` makes the other key that `HmacSignerV4a` needs. */
+  algorithm?: KeyAlgorithm | undefined;
   /** The new key's password, at most 32 bytes (a string as UTF-8); leave it out to have none. */
   password?: Secret;
   /**
@@ -72,7 +74,7 @@ export async function wrapForTpm(secretAccessKey: Uint8Array, options: WrapForTp
   }
   const { noDA } = options;
   if (noDA !== undefined && typeof noDA !== "boolean") throw invalid("noDA must be true or false");
-  const key = aws4Key(secretAccessKey);
+  const key = aws4Key(secretAccessKey, options.algorithm);
   let password: Buffer | undefined;
   let stored: Buffer | undefined;
   let sensitive: Buffer | undefined;

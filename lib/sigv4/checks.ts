@@ -52,6 +52,19 @@ export function checkRegion(region: unknown): string {
 }
 
 /**
+ * SigV4a's region set as it is sent: names joined with ",".
+ *
+ * @throws SigningError `code`
+ */
+export function checkRegionSet(code: ErrorCode, option: string, regions: unknown): string {
+  const names: unknown[] = Array.isArray(regions) ? regions : String(regions ?? "").split(",");
+  if (names.length === 0 || !names.every((name) => typeof name === "string" && /^[\w*-]+$/.test(name))) {
+    throw new SigningError(code, `${option} must be regions such as eu-central-1 or us-*, or "*"`);
+  }
+  return names.join(",");
+}
+
+/**
  * A signing date: a Date, seconds since 1970, or a string that Date understands.
  *
  * @throws SigningError `ERR_SIGN_INPUT` for anything that is not a time in the years 0 to 9999

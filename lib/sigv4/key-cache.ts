@@ -14,7 +14,7 @@ import { wipe } from "../core/wipe.js";
 import { type Clock, systemClock } from "./clock.js";
 import { DayKeys } from "./day-keys.js";
 import { backendOf, Device } from "./device.js";
-import { onKeyClosed } from "./key-closing.js";
+import { forgotten, onKeyClosed } from "./key-closing.js";
 import { SecretCache } from "./secret-cache.js";
 import { SigningKey } from "./signing-key.js";
 
@@ -47,9 +47,6 @@ export interface KeyCacheMetrics {
 }
 
 const signingKeyLimit = 64;
-
-/** Signers that were dropped without close() let their secrets go too. */
-const forgotten = new FinalizationRegistry<() => void>((release) => release());
 
 /**
  * The keys of one signer: the only place where derived key bytes are, and the only user of the device. Every signature is

@@ -20,3 +20,6 @@ function listen(closed: AbortSignal): Set<() => void> {
   closed.addEventListener("abort", runAll, { once: true });
   return tasks;
 }
+
+/** Signers that were dropped without close() let their secrets go too. */
+export const forgotten = new FinalizationRegistry<() => void>((release) => release());

@@ -150,7 +150,7 @@ function terminator(message: Buffer): string {
 }
 
 /** The bytes of `data`, not copied unless it is a string. */
-function toBuffer(data: SourceData): Buffer {
+export function toBuffer(data: SourceData): Buffer {
   if (typeof data === "string") return Buffer.from(data);
   if (ArrayBuffer.isView(data)) return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   return Buffer.from(data);

@@ -1,5 +1,4 @@
-import type { SignatureV4 } from "@smithy/signature-v4";
-import type { HttpRequest, RequestPresigningArguments } from "@smithy/types";
+import type { HttpRequest, RequestPresigner, RequestPresigningArguments } from "@smithy/types";
 
 const s3Family = new Set(["s3", "s3express", "s3-object-lambda", "s3-outposts"]);
 const payloadHashHeader = "x-amz-content-sha256";
@@ -17,7 +16,7 @@ export function isS3Family(service: string): boolean {
  * Smithy alone signs the hash of the body, or moves the header into the query.
  */
 export async function presignS3(
-  smithy: SignatureV4,
+  smithy: RequestPresigner,
   request: HttpRequest,
   options: RequestPresigningArguments,
 ): Promise<HttpRequest> {

@@ -9,6 +9,7 @@ const values = [
   "AwsHmacError",
   "CredentialsError",
   "HmacSigner",
+  "HmacSignerV4a",
   "Pkcs11Error",
   "SigningError",
   "TpmError",

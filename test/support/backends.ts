@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import type { KeyAlgorithm } from "../../lib/core/aws4-key.js";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
 import { insecureMemoryKey } from "../../lib/keys/memory.js";
 import { openPkcs11Key } from "../../lib/keys/pkcs11.js";
@@ -27,14 +28,14 @@ export interface Backend {
   name: "memory" | "tpm" | "pkcs11";
   /** Software that must be installed. */
   needs: Requirement[];
-  start(secret?: string): Promise<Device>;
+  start(secret?: string, algorithm?: KeyAlgorithm): Promise<Device>;
 }
 
 const memory: Backend = {
   name: "memory",
   needs: [],
-  start: async (secret = secretAccessKey) => ({
-    open: async () => insecureMemoryKey(secret),
+  start: async (secret = secretAccessKey, algorithm) => ({
+    open: async () => insecureMemoryKey(secret, { algorithm }),
     child: {},
     stop: async () => undefined,
   }),
@@ -43,10 +44,10 @@ const memory: Backend = {
 const tpm: Backend = {
   name: "tpm",
   needs: ["swtpm", "tpm2-tools"],
-  async start(secret = secretAccessKey) {
+  async start(secret = secretAccessKey, algorithm) {
     const { tcti, stop } = await startSwtpm();
     const options = { tcti, auth: { password: "device password" } };
-    const { handle } = await importTpmKey(Buffer.from(secret), { ...options, handle: 0x81008001 });
+    const { handle } = await importTpmKey(Buffer.from(secret), { ...options, handle: 0x81008001, algorithm });
     return {
       open: () => openTpmKey({ ...options, handle }),
       child: { tpm: { ...options, handle } },
@@ -62,10 +63,14 @@ const tpm: Backend = {
 const pkcs11: Backend = {
   name: "pkcs11",
   needs: ["softhsm"],
-  async start(secret = secretAccessKey) {
+  async start(secret = secretAccessKey, algorithm) {
     const { module, tokenLabel, pin, remove } = await makeSoftHsm();
     const options = { module, tokenLabel, pin };
-    const { label, id } = await importPkcs11Key(Buffer.from(secret), { ...options, label: "signer" });
+    const { label, id } = await importPkcs11Key(Buffer.from(secret), {
+      ...options,
+      label: "signer",
+      algorithm,
+    });
     return {
       open: () => openPkcs11Key({ ...options, label, id }),
       child: { pkcs11: { ...options, label } },

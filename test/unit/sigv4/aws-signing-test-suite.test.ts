@@ -1,5 +1,6 @@
 // AWS's published SigV4 test cases, signed as headers and as presigned queries.
-import { HmacSigner, insecureMemoryKey, type SignableRequest } from "../../../lib/index.js";
+import { HmacSigner, insecureMemoryKey } from "../../../lib/index.js";
+import { parseRequest as parse } from "../../support/raw-request.js";
 import suite from "./aws-signing-test-suite.json";
 
 type Case = (typeof suite.cases)[number];
@@ -19,21 +20,6 @@ function open({ context }: Case): HmacSigner {
     uriEscapePath: normalize,
     applyChecksum: sign_body,
   });
-}
-
-/** The case's raw HTTP request; a header line that begins with white space goes on from the one before. */
-function parse(raw: string): SignableRequest {
-  const [head = "", body = ""] = raw.split("\n\n");
-  const [start = "", ...lines] = head.trimEnd().split(/\n(?!\s)/);
-  const [, method = "", target = ""] = /^(\w+) (.*) HTTP\/1.1$/.exec(start) ?? [];
-  const [path = "", search = ""] = target.split("?");
-  const headers: Record<string, string[]> = {};
-  for (const line of lines) {
-    const [name = "", ...value] = line.split(":");
-    headers[name] = [...(headers[name] ?? []), value.join(":")];
-  }
-  const query = Object.fromEntries(new URLSearchParams(search));
-  return { method, protocol: "https:", hostname: "unused.example", path, query, headers, body };
 }
 
 test("the suite has its 38 cases", () => {
