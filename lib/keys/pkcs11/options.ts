@@ -2,6 +2,7 @@ import path from "node:path";
 import type { NativeTokenQuery } from "../../binding/addon.js";
 import { invalid } from "../../core/validate.js";
 import { type Pkcs11Uri, parsePkcs11Uri, type UriPin } from "./uri.js";
+import { beyondSlots } from "./uri-text.js";
 
 /** Which PKCS#11 token: it must match everything that is given, and be the only one that does. */
 export interface Pkcs11Token {
@@ -28,7 +29,7 @@ export interface Pkcs11Token {
   manufacturer?: string | undefined;
   /** The token's model, without its padding. */
   model?: string | undefined;
-  /** The number of the slot that holds the token (CK_SLOT_ID). */
+  /** The number of the slot that holds the token (CK_SLOT_ID), of 0..2^53-1. */
   slotId?: number | undefined;
 }
 
@@ -77,9 +78,8 @@ function structured(options: Pkcs11Token & Pkcs11KeyName): Pkcs11Uri {
     if (value !== undefined) place[name] = text(name, value);
   }
   if (slotId !== undefined) {
-    if (!Number.isSafeInteger(slotId) || slotId < 0) {
-      throw invalid("slotId must be a whole number, 0 or more");
-    }
+    if (!Number.isInteger(slotId) || slotId < 0) throw invalid("slotId must be a whole number, 0 or more");
+    if (!Number.isSafeInteger(slotId)) throw invalid(`slotId is ${beyondSlots("serial or tokenLabel")}`);
     place.slot = slotId;
   }
   if (id !== undefined) place.id = keyId(id);

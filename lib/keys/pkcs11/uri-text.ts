@@ -19,7 +19,6 @@ const queryAttributes = [...Object.keys(queryTexts), "pin-value"];
 
 /** What people write for an attribute, among them other programs' own names. */
 const misnomers = new Map([
-  ["slot", "slot-id"],
   ["slotid", "slot-id"],
   ["label", "object"],
   ["key", "object"],
@@ -28,6 +27,11 @@ const misnomers = new Map([
   ["pin", "pin-value"],
   ["pinfile", "pin-source"],
 ]);
+
+/** The URIs of aws_hmac for Go, and of the credential process made with it, as in `slot=0;object=HMACKey;id=0100`. */
+const goSlot =
+  "there is no such attribute: in the URIs of aws_hmac for Go it is the token's place in a list. Leave it out and name the token by " +
+  "token or serial, or give its CK_SLOT_ID as slot-id; and write the id of such a URI, id=0100, as id=%01%00";
 
 /** RFC 7512, 2.3: unreserved, pk11-path-res-avail less `&`, escapes; a query less `?`, with `/` and `|`. */
 const pathValue = /^(?:[\w.~:[\]@!$'()*+,=-]|%[\da-f]{2})*$/i;
@@ -60,6 +64,11 @@ export function scanPkcs11Uri(uri: string): Map<string, string> {
 export function uriError(reason: string, attribute?: string): AwsHmacError {
   const where = attribute === undefined ? "" : `attribute ${attribute}: `;
   return new AwsHmacError("ERR_PKCS11_URI", `the PKCS#11 URI is not usable: ${where}${reason}`);
+}
+
+/** Why a slot's number cannot be used: JavaScript would round it. */
+export function beyondSlots(others: string): string {
+  return `above ${Number.MAX_SAFE_INTEGER}, the greatest that can be given: name the token by ${others} instead`;
 }
 
 /** The bytes of a value: none of them goes through a string. `encoded` has passed `scanPkcs11Uri`. */
@@ -118,6 +127,7 @@ function add(attributes: Map<string, string>, name: string, value: string): void
 
 function unknown(name: string): AwsHmacError {
   const plain = name.trim().toLowerCase();
+  if (plain === "slot") return uriError(goSlot, JSON.stringify(name));
   const known = [...pathAttributes, ...queryAttributes].includes(plain) ? plain : misnomers.get(plain);
   const hint =
     known === undefined ? "vendors' attributes are not supported either" : `${known} is meant, perhaps`;
@@ -140,19 +150,29 @@ function checkValue(name: string, value: string): void {
   if (name === "type" && value !== "secret-key") {
     throw uriError("it must be secret-key, which is what an HMAC key is", name);
   }
-  if (name === "slot-id" && !(/^\d+$/.test(value) && Number.isSafeInteger(Number(value)))) {
-    throw uriError("it must be a number in decimal digits", name);
-  }
+  if (name === "slot-id") checkSlot(name, value);
+  // p11-kit keeps 255 for "any".
   if (name === "library-version" && !/^\d{1,3}(\.\d{1,3})?$/.test(value)) {
     throw uriError("it must be like 2 or 2.61", name);
   }
-  if (name === "id" && /^(0x)?[\da-f]+$/i.test(value)) {
-    throw uriError(
-      "hexadecimal digits stand for their characters here: write %01%23 for the bytes 01 23, and %30%31 for the characters 01",
-      name,
-    );
+  if (name === "library-version" && value.split(".").some((number) => Number(number) > 254)) {
+    throw uriError("each of its numbers must be of 0..254", name);
   }
+  if (name === "id" && /^(0x)?[\da-f]+$/i.test(value)) throw uriError(hexadecimal(value), name);
   if (value === "" && queryAttributes.includes(name)) throw uriError("it is empty", name);
+}
+
+function checkSlot(name: string, value: string): void {
+  if (!/^\d+$/.test(value)) throw uriError("it must be a number in decimal digits", name);
+  if (!Number.isSafeInteger(Number(value))) throw uriError(`it is ${beyondSlots("serial or token")}`, name);
+}
+
+/** Ids that somebody took for hexadecimal, as many programs do. */
+function hexadecimal(value: string): string {
+  const digits = value.replace(/^0x/i, "");
+  const bytes = digits.length % 2 === 0 ? digits.replace(/../g, "%$&") : "%01%23 (say, for the bytes 01 23)";
+  const characters = Buffer.from(value).toString("hex").replace(/../g, "%$&");
+  return `hexadecimal digits stand for their characters here: for bytes write id=${bytes}, for these characters id=${characters}`;
 }
 
 function checkText(name: string, bytes: Buffer, longest: number): void {

@@ -96,7 +96,7 @@ describe("PKCS#11 URIs", () => {
     ["pkcs11:colour=red", /attribute "colour": there is no such attribute/],
     ["pkcs11:token=a;vendor-aaa=value-a", /attribute "vendor-aaa": .*vendors'/],
     ["pkcs11:token=a?vendor-bbb=value-b", /attribute "vendor-bbb": .*vendors'/],
-    ["pkcs11:slot=3", /attribute "slot": .*slot-id is meant/],
+    ["pkcs11:slotid=3", /attribute "slotid": .*slot-id is meant/],
     ["pkcs11:label=a", /attribute "label": .*object is meant/],
     ["pkcs11:Token=a", /attribute "Token": .*token is meant/],
     ["pkcs11:token=a?pin=1", /attribute "pin": .*pin-value is meant/],
@@ -135,12 +135,18 @@ describe("PKCS#11 URIs", () => {
     ["pkcs11:slot-id=", /attribute slot-id: .*decimal/],
     ["pkcs11:slot-id=0x1", /attribute slot-id: .*decimal/],
     ["pkcs11:slot-id=-1", /attribute slot-id: .*decimal/],
-    ["pkcs11:slot-id=18446744073709551615", /attribute slot-id: .*decimal/],
+    ["pkcs11:slot-id=1e3", /attribute slot-id: .*decimal/],
+    ["pkcs11:slot-id=%31", /attribute slot-id: .*decimal/],
+    ["pkcs11:slot-id=9007199254740992", /attribute slot-id: it is above 9007199254740991.*serial or token/],
+    ["pkcs11:slot-id=18446744073709551615", /attribute slot-id: it is above 9007199254740991/],
     ["pkcs11:library-version=", /attribute library-version: .*like/],
     ["pkcs11:library-version=1.2.3", /attribute library-version: .*like/],
-    ["pkcs11:library-version=256", /version/],
-    ["pkcs11:id=0123", /attribute id: .*%01%23/],
-    ["pkcs11:id=0x01ab", /attribute id: .*%01%23/],
+    ["pkcs11:library-version=1.", /attribute library-version: .*like/],
+    ["pkcs11:library-version=255", /attribute library-version: .*0\.\.254/],
+    ["pkcs11:library-version=1.999", /attribute library-version: .*0\.\.254/],
+    ["pkcs11:id=0123", /attribute id: .*bytes write id=%01%23, .*characters id=%30%31%32%33$/],
+    ["pkcs11:id=0x01ab", /attribute id: .*bytes write id=%01%ab, .*characters id=%30%78%30%31%61%62$/],
+    ["pkcs11:id=012", /attribute id: .*%01%23.* for these characters id=%30%31%32$/],
     ["pkcs11:token=a?module-path=", /attribute module-path: .*empty/],
     ["pkcs11:token=a?pin-value=", /attribute pin-value: .*empty/],
     [`pkcs11:token=${"x".repeat(33)}`, /attribute token: .*33 bytes.*at most 32/],
@@ -153,6 +159,19 @@ describe("PKCS#11 URIs", () => {
     [`pkcs11:slot-description=${"1".repeat(65)}`, /attribute slot-description: .*at most 64/],
   ])("%j is refused by name", (uri, expected) => {
     expect(refusal(uri)).toMatch(expected);
+  });
+
+  // As in the README of the credential process made with aws_hmac for Go.
+  test("the form of aws_hmac for Go is explained", () => {
+    const rest = "object=HMACKey;id=0100?pin-value=mynewpin&module-path=/usr/lib/softhsm/libsofthsm2.so";
+    const token = "pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project";
+    const slot = refusal(`${token};slot=0;serial=e5cd05925f3a6d79;token=token1;${rest}`);
+    expect(slot).toMatch(/attribute "slot": .*aws_hmac for Go.*Leave it out.*id=%01%00/);
+    const id = refusal(`${token};serial=e5cd05925f3a6d79;token=token1;${rest}`);
+    expect(id).toMatch(/attribute id: .*for bytes write id=%01%00/);
+    expect(slot + id).not.toContain("mynewpin");
+    const { id: bytes, label } = parsePkcs11Uri(`${token};${rest.replace("0100", "%01%00")}`);
+    expect([bytes, label]).toEqual([Buffer.of(1, 0), "HMACKey"]);
   });
 
   test("what is no string is refused", () => {
