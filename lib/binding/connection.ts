@@ -1,25 +1,26 @@
 import { setMaxListeners } from "node:events";
 import { AwsHmacError } from "../core/errors.js";
 import type { MacOptions } from "../core/hmac-key.js";
-import {
-  addon,
-  type NativeConnection,
-  type NativePkcs11Import,
-  type NativePkcs11Imported,
-  type NativePkcs11List,
-  type NativePkcs11Listing,
-  type NativePkcs11Open,
-  type NativePkcs11Remove,
-  type NativeTpm,
-  type NativeTpmImport,
-  type NativeTpmImported,
-  type NativeTpmListed,
-  type NativeTpmOpen,
-  type NativeTpmQuery,
-  type NativeTpmRemove,
-  type NativeTpmValues,
-} from "./addon.js";
+import { addon, type NativeConnection } from "./addon.js";
 import { toAwsHmacError } from "./native-error.js";
+import type {
+  NativePkcs11Import,
+  NativePkcs11Imported,
+  NativePkcs11List,
+  NativePkcs11Listing,
+  NativePkcs11Open,
+  NativePkcs11Remove,
+} from "./native-pkcs11.js";
+import type {
+  NativeTpm,
+  NativeTpmImport,
+  NativeTpmImported,
+  NativeTpmListed,
+  NativeTpmOpen,
+  NativeTpmQuery,
+  NativeTpmRemove,
+  NativeTpmValues,
+} from "./native-tpm.js";
 
 /** The bounds of one call. */
 export interface CallOptions extends MacOptions {

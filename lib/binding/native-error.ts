@@ -1,6 +1,15 @@
 import { isNativeError } from "node:util/types";
 import { AwsHmacError, type ErrorCode, errorCodes, Pkcs11Error, TpmError } from "../core/errors.js";
-import type { NativeError } from "./addon.js";
+
+/** An error of the addon, before it gets its class. */
+export interface NativeError extends Error {
+  api: "" | "tpm" | "pkcs11" | "errno";
+  code: string;
+  number: number;
+  numberName: string;
+  operation: string;
+  retryable: boolean;
+}
 
 /** An addon's error as one of this package's classes; anything else unchanged. */
 export function toAwsHmacError(error: unknown): unknown {

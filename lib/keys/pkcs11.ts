@@ -1,4 +1,4 @@
-import type { NativePkcs11Open } from "../binding/addon.js";
+import type { NativePkcs11Open } from "../binding/native-pkcs11.js";
 import type { HmacKey } from "../core/hmac-key.js";
 import { checkTimeout, flag, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";

@@ -1,4 +1,5 @@
-import type { NativeProbe, NativeTpmParent } from "../binding/addon.js";
+import type { NativeProbe } from "../binding/native-probe.js";
+import type { NativeTpmParent } from "../binding/native-tpm.js";
 import { withConnection } from "../binding/with-connection.js";
 import { AwsHmacError } from "../core/errors.js";
 import { invalid } from "../core/validate.js";

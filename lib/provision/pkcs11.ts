@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { NativePkcs11Login } from "../binding/addon.js";
+import type { NativePkcs11Login } from "../binding/native-pkcs11.js";
 import { withConnection } from "../binding/with-connection.js";
 import { aws4Key, type KeyAlgorithm } from "../core/aws4-key.js";
 import { checkTimeout, flag, invalid } from "../core/validate.js";

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
-import type { NativeProbe } from "../binding/addon.js";
+import type { NativeProbe } from "../binding/native-probe.js";
 
 /** What an import asks the new key: 32 random bytes, and their HMAC-SHA256 under `key` made in software. */
 export function makeProbe(key: Buffer): NativeProbe {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import type { NativeTpmParent } from "../binding/addon.js";
+import type { NativeTpmParent } from "../binding/native-tpm.js";
 import { aws4Key, type KeyAlgorithm } from "../core/aws4-key.js";
 import { invalid, type Secret } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";

@@ -1,5 +1,5 @@
 import path from "node:path";
-import type { NativeTokenQuery } from "../../binding/addon.js";
+import type { NativeTokenQuery } from "../../binding/native-pkcs11.js";
 import { invalid } from "../../core/validate.js";
 import { type Pkcs11Uri, parsePkcs11Uri, type UriPin } from "./uri.js";
 import { beyondSlots } from "./uri-text.js";

@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
-import { addon, type NativePkcs11Login } from "../../binding/addon.js";
+import { addon } from "../../binding/addon.js";
+import type { NativePkcs11Login } from "../../binding/native-pkcs11.js";
 import { AwsHmacError } from "../../core/errors.js";
 import { flag, invalid, type Secret, secretBytes } from "../../core/validate.js";
 import { readPinFile } from "./pin-file.js";

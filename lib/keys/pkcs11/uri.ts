@@ -1,5 +1,6 @@
-import { addon, type NativePkcs11Uri } from "../../binding/addon.js";
+import { addon } from "../../binding/addon.js";
 import { toAwsHmacError } from "../../binding/native-error.js";
+import type { NativePkcs11Uri } from "../../binding/native-pkcs11.js";
 import { percentDecoded, scanPkcs11Uri } from "./uri-text.js";
 
 /** Where a URI says that the PIN is: at most one of the two. */

@@ -1,4 +1,4 @@
-import type { NativeTpmParent, NativeTpmWrapped } from "../../binding/addon.js";
+import type { NativeTpmParent, NativeTpmWrapped } from "../../binding/native-tpm.js";
 import type { FileFields } from "./policy/file-format.js";
 import type { PolicyWay } from "./policy/native.js";
 import { formatTpmKey, invalidPem, readTpmKey } from "./tss2-pem.js";

@@ -1,4 +1,4 @@
-import type { NativeTpmParent } from "../../binding/addon.js";
+import type { NativeTpmParent } from "../../binding/native-tpm.js";
 import { invalid, type Secret } from "../../core/validate.js";
 import { wipe } from "../../core/wipe.js";
 import { persistentHandle, secretOfTpm } from "./options.js";

@@ -1,5 +1,5 @@
 import { createHash, type JsonWebKey, type KeyObject } from "node:crypto";
-import type { NativeTpmSaltKey } from "../../binding/addon.js";
+import type { NativeTpmSaltKey } from "../../binding/native-tpm.js";
 import { invalid, type Secret } from "../../core/validate.js";
 import { secretOfTpm } from "./options.js";
 import { type TpmParent, tpmParent } from "./parent.js";

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { NativeTpmBlobs, NativeTpmLoad, NativeTpmParentAuth } from "../../binding/addon.js";
+import type { NativeTpmBlobs, NativeTpmLoad, NativeTpmParentAuth } from "../../binding/native-tpm.js";
 import { AwsHmacError } from "../../core/errors.js";
 import { invalid } from "../../core/validate.js";
 import { parseTpmContext } from "./context-file.js";

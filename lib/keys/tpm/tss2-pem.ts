@@ -1,4 +1,4 @@
-import type { NativeTpmBlobs, NativeTpmParent } from "../../binding/addon.js";
+import type { NativeTpmBlobs, NativeTpmParent } from "../../binding/native-tpm.js";
 import { AwsHmacError } from "../../core/errors.js";
 import { DerError, DerReader, der, integer, tags } from "./der.js";
 import { isHierarchy, ownerHierarchy } from "./parent.js";

@@ -1,4 +1,4 @@
-import type { NativePkcs11Listed, NativePkcs11ListedKey } from "../../binding/addon.js";
+import type { NativePkcs11Listed, NativePkcs11ListedKey } from "../../binding/native-pkcs11.js";
 import { withConnection } from "../../binding/with-connection.js";
 import { checkTimeout, flag, invalid } from "../../core/validate.js";
 import { wipe } from "../../core/wipe.js";

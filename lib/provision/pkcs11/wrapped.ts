@@ -1,5 +1,5 @@
 import { createCipheriv } from "node:crypto";
-import type { NativePkcs11Wrapping } from "../../binding/addon.js";
+import type { NativePkcs11Wrapping } from "../../binding/native-pkcs11.js";
 import { invalid } from "../../core/validate.js";
 import { wipe } from "../../core/wipe.js";
 import type { Pkcs11KeyName } from "../../keys/pkcs11/options.js";

@@ -1,4 +1,4 @@
-import { firstFreeHandle, type NativeTpmParent } from "../../binding/addon.js";
+import { firstFreeHandle, type NativeTpmParent } from "../../binding/native-tpm.js";
 import { invalid } from "../../core/validate.js";
 import { persistentHandle } from "../../keys/tpm/options.js";
 import { isPlatformOrNull } from "../../keys/tpm/parent.js";

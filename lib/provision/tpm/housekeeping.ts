@@ -1,4 +1,4 @@
-import type { NativeTpmListed } from "../../binding/addon.js";
+import type { NativeTpmListed } from "../../binding/native-tpm.js";
 import { withConnection } from "../../binding/with-connection.js";
 import { invalid } from "../../core/validate.js";
 import { wipe } from "../../core/wipe.js";

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
-import type { NativeTpmOwner, NativeTpmParentAuth } from "../../binding/addon.js";
+import type { NativeTpmOwner, NativeTpmParentAuth } from "../../binding/native-tpm.js";
 import { invalid, type Secret } from "../../core/validate.js";
 import { wipe } from "../../core/wipe.js";
 import { secretOfTpm } from "../../keys/tpm/options.js";

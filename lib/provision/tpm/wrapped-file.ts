@@ -1,4 +1,4 @@
-import type { NativeProbe } from "../../binding/addon.js";
+import type { NativeProbe } from "../../binding/native-probe.js";
 
 /** What the file of a wrapped key says beside what its format has words for. */
 export interface WrappedNote {

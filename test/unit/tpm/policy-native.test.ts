@@ -1,4 +1,4 @@
-import type { NativeTpmPolicy } from "../../../lib/binding/addon.js";
+import type { NativeTpmPolicy } from "../../../lib/binding/native-tpm.js";
 import { policyDigest, type TpmPolicy } from "../../../lib/index.js";
 import { checkPolicy } from "../../../lib/keys/tpm/policy/check.js";
 import { nativePolicy, requireSatisfiable } from "../../../lib/keys/tpm/policy/native.js";

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { NativePolicyStep, NativeTpmPolicy } from "../../../binding/addon.js";
+import type { NativePolicyStep, NativeTpmPolicy } from "../../../binding/native-tpm.js";
 import { AwsHmacError } from "../../../core/errors.js";
 import { invalid } from "../../../core/validate.js";
 import { wipe } from "../../../core/wipe.js";

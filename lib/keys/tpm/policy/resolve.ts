@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { NativeTpmValues } from "../../../binding/addon.js";
 import type { Connection } from "../../../binding/connection.js";
+import type { NativeTpmValues } from "../../../binding/native-tpm.js";
 import { invalid } from "../../../core/validate.js";
 import { hashName } from "../structures.js";
 import { needsTpm, type PcrStep, pcrBits, type SecretStep, type Step } from "./steps.js";
