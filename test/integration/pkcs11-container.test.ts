@@ -73,4 +73,8 @@ describeWith(["softhsm", "p11-kit", "namespaces"], "a remote HSM from a containe
     await remote.start();
     expect(await ask("mac")).toBe(mac);
   });
+
+  test("what the program starts inherits no connection to the token", async () => {
+    expect(await ask("inherited")).toBe("0");
+  });
 });

@@ -1,10 +1,17 @@
 // A signing program in a container, for pkcs11-container.test.ts: node container.cjs OPTIONS-AS-JSON. A line on standard
 // input is a command, and one on standard output its answer.
+const { execFileSync } = require("node:child_process");
 const { createInterface } = require("node:readline");
 const { openPkcs11Key } = require("../..");
 
 const commands = {
   mac: async (key) => Buffer.from(await key.mac(Buffer.from("20261123"))).toString("hex"),
+  /** How many sockets a program has that this one starts, besides its standard streams. */
+  inherited: () => {
+    const list = execFileSync("ls", ["-l", "/proc/self/fd"], { stdio: ["ignore", "pipe", "inherit"] });
+    const sockets = [...list.toString().matchAll(/ (\d+) -> socket:/g)];
+    return String(sockets.filter(([, descriptor]) => Number(descriptor) > 2).length);
+  },
 };
 
 (async () => {
