@@ -91,3 +91,4 @@ export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/
 export { HmacSigner } from "./sigv4/signer.js";
 export type { HmacSignerOptions, PresignUrlOptions } from "./sigv4/signer-options.js";
 export { HmacSignerV4a, type HmacSignerV4aOptions } from "./sigv4/signer-v4a.js";
+export type { KeySource, SigningKeySource, SigningScope } from "./sigv4/signing-key-source.js";

@@ -128,6 +128,7 @@ export const errorCodes = [
   "ERR_IDENTITY_MISUSE",
   "ERR_SIGV4A_UNSUPPORTED",
   "ERR_MAC_LENGTH",
+  "ERR_SIGNING_KEY",
   // credentials
   "ERR_REGION_MISSING",
   "ERR_STS",

@@ -1,5 +1,6 @@
 import type { DateInput } from "@smithy/types";
 import { type ErrorCode, SigningError } from "../core/errors.js";
+import { dateStamp, endOfDay } from "./clock.js";
 
 const longestExpiry = 7 * 24 * 60 * 60;
 
@@ -26,6 +27,12 @@ export function checkService(service: unknown): void {
 /** @throws SigningError `ERR_SIGN_INPUT` */
 export function checkSigningService(service: unknown): void {
   checkName("ERR_SIGN_INPUT", "signingService", service);
+}
+
+/** @throws SigningError `ERR_SIGN_INPUT` for anything but a day of the calendar, `yyyymmdd` */
+export function checkDay(date: unknown): void {
+  if (typeof date === "string" && /^\d{8}$/.test(date) && dateStamp(endOfDay(date) - 1) === date) return;
+  throw new SigningError("ERR_SIGN_INPUT", "date must be a UTC day, yyyymmdd");
 }
 
 /** @throws SigningError `ERR_SIGN_INPUT` for a string that has no UTF-8 form: half of a surrogate pair */

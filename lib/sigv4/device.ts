@@ -3,19 +3,21 @@ import { channels, type MacEvent, observed } from "../core/diagnostics.js";
 import { SigningError } from "../core/errors.js";
 import type { MacSource } from "../core/hmac-key.js";
 import { wipe } from "../core/wipe.js";
+import type { Scope } from "./key-cache.js";
+import { type KeySource, type SigningKeySource, takeSigningKey } from "./signing-key-source.js";
 
 /** Which kind of device holds the key. */
 export function backendOf(key: { readonly backend?: unknown }): string {
   return typeof key.backend === "string" ? key.backend : "custom";
 }
 
-/** Asks a key for MACs, and counts. The only place from which signing does. */
+/** Asks a key, and counts. The only place from which signing does. */
 export class Device {
-  readonly #key: MacSource;
+  readonly #key: KeySource;
   #calls = 0;
   #failures = 0;
 
-  constructor(key: MacSource) {
+  constructor(key: KeySource) {
     this.#key = key;
   }
 
@@ -24,7 +26,7 @@ export class Device {
     return this.#calls;
   }
 
-  /** How often it gave no MAC. */
+  /** How often it gave nothing. */
   get failures(): number {
     return this.#failures;
   }
@@ -39,19 +41,30 @@ export class Device {
    *
    * @throws SigningError `ERR_MAC_LENGTH` when the key answers anything but 32 bytes; whatever the key throws
    */
-  async mac(message: Uint8Array, reason: MacEvent["reason"] = "signature"): Promise<Buffer> {
+  mac(message: Uint8Array, reason: MacEvent["reason"] = "signature"): Promise<Buffer> {
+    const key = this.#key as MacSource;
+    return this.#ask(reason, async () => ownedKey("the key's mac()", await key.mac(message)));
+  }
+
+  /**
+   * The signing key of `scope`, of a key that gives such: 32 bytes that the caller owns and wipes.
+   *
+   * @throws SigningError `ERR_SIGNING_KEY`; whatever the key throws
+   */
+  signingKey(scope: Scope): Promise<Buffer> {
+    const key = this.#key as SigningKeySource;
+    return this.#ask("signature", async () => takeSigningKey(await key.signingKey({ ...scope })));
+  }
+
+  async #ask(reason: MacEvent["reason"], ask: () => Promise<Buffer>): Promise<Buffer> {
     this.#calls += 1;
     const tell = (): Pick<MacEvent, "backend" | "reason"> => ({ backend: backendOf(this.#key), reason });
     try {
-      return await observed<MacEvent, Buffer>(channels.mac, tell, () => this.#ask(message));
+      return await observed<MacEvent, Buffer>(channels.mac, tell, ask);
     } catch (error) {
       this.#failures += 1;
       throw error;
     }
-  }
-
-  async #ask(message: Uint8Array): Promise<Buffer> {
-    return ownedKey("the key's mac()", await this.#key.mac(message));
   }
 }
 

@@ -41,7 +41,8 @@ const options = new Set(["method", "expiresIn", "signingDate", "headers"]);
 export function presignTerms(given: PresignUrlOptions): PresignTerms | undefined {
   for (const name in given) if (!options.has(name)) return undefined;
   const { method = "GET", expiresIn = defaultExpiry, signingDate: date, headers } = given;
-  if (headers !== undefined || !isExpiry(expiresIn) || typeof method !== "string") return undefined;
+  if (date === null || headers !== undefined || !isExpiry(expiresIn) || typeof method !== "string")
+    return undefined;
   if (method !== "GET" && !/^[A-Za-z]+$/.test(method)) return undefined;
   try {
     const second = date === undefined ? undefined : Math.floor(signingDate(date).getTime() / 1000);

@@ -9,7 +9,6 @@ import {
   type Told,
 } from "../core/diagnostics.js";
 import { SigningError } from "../core/errors.js";
-import type { MacSource } from "../core/hmac-key.js";
 import { wipe } from "../core/wipe.js";
 import { type Clock, systemClock } from "./clock.js";
 import { DayKeys } from "./day-keys.js";
@@ -17,6 +16,7 @@ import { backendOf, Device } from "./device.js";
 import { forgotten, onKeyClosed } from "./key-closing.js";
 import { SecretCache } from "./secret-cache.js";
 import { SigningKey } from "./signing-key.js";
+import { givesSigningKeys, type KeySource } from "./signing-key-source.js";
 
 /**
  * What may stay in memory between signatures: `"day"` the day key (one device call for each key and UTC day), `"scope"`
@@ -53,7 +53,7 @@ const signingKeyLimit = 64;
  * made by `sign` or by `signNow`.
  */
 export class KeyCache {
-  readonly #key: MacSource;
+  readonly #key: KeySource;
   readonly #device: Device;
   readonly #mode: KeyCacheMode;
   readonly #clock: Clock;
@@ -68,18 +68,29 @@ export class KeyCache {
   #waiting = 0;
 
   /** @throws SigningError `ERR_INVALID_ARGUMENT` */
-  constructor(key: MacSource, mode: KeyCacheMode = "day", clock: Clock = systemClock) {
-    if (typeof key?.mac !== "function") {
+  constructor(
+    key: KeySource,
+    mode: KeyCacheMode = givesSigningKeys(key) ? "scope" : "day",
+    clock: Clock = systemClock,
+  ) {
+    const givesMacs = !givesSigningKeys(key);
+    if (givesMacs && typeof key?.mac !== "function") {
       throw new SigningError("ERR_INVALID_ARGUMENT", "key must be an HmacKey: an object with mac()");
     }
     if (mode !== "day" && mode !== "scope" && mode !== "none") {
       throw new SigningError("ERR_INVALID_ARGUMENT", 'keyCache must be "day", "scope" or "none"');
     }
+    if (!givesMacs && mode === "day") {
+      throw new SigningError(
+        "ERR_INVALID_ARGUMENT",
+        'keyCache must be "scope" or "none": key gives no day keys',
+      );
+    }
     this.#key = key;
     this.#mode = mode;
     this.#clock = clock;
     this.#signingKeys = new SecretCache(signingKeyLimit, clock, (signingKey) => signingKey.wipe());
-    this.#dayKeys = mode === "day" ? DayKeys.of(key, clock) : undefined;
+    this.#dayKeys = mode === "day" && givesMacs ? DayKeys.of(key, clock) : undefined;
     this.#device = this.#dayKeys?.device ?? new Device(key);
     this.#release = hold(key.closed, this.#signingKeys, this.#dayKeys);
     forgotten.register(this, this.#release, this);
@@ -103,8 +114,13 @@ export class KeyCache {
     return this.#use(channels.sign, scope, (signingKey) => signingKey.sign(stringToSign));
   }
 
+  /** The signing key of `scope` itself: 32 bytes in memory of their own. Throws as `sign` does. */
+  async exportSigningKey(scope: Scope): Promise<ArrayBuffer> {
+    return this.#use(channels.export, scope, (signingKey) => signingKey.copy());
+  }
+
   /**
-   * The same at once where the signing key is here; undefined where it is not, or must not sign: `sign` then gives the
+   * `sign` at once where the signing key is here; undefined where it is not, or must not sign: `sign` then gives the
    * signature or the reason.
    *
    * @param scope the same object for as many signatures as possible
@@ -201,11 +217,13 @@ export class KeyCache {
   async #fetch(scope: Scope): Promise<SigningKey> {
     const derive = (dayKey: Buffer): SigningKey => deriveSigningKey(dayKey, scope);
     if (this.#dayKeys) return this.#dayKeys.use(scope.date, derive);
-    const dayKey = await this.#device.dayKey(scope.date);
+    const given = await (givesSigningKeys(this.#key)
+      ? this.#device.signingKey(scope)
+      : this.#device.dayKey(scope.date));
     try {
-      return derive(dayKey);
+      return givesSigningKeys(this.#key) ? new SigningKey(given) : derive(given);
     } finally {
-      wipe(dayKey);
+      wipe(given);
     }
   }
 

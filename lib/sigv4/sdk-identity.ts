@@ -1,13 +1,13 @@
 import type { AwsCredentialIdentityProvider, ChecksumConstructor } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
-import type { MacSource } from "../core/hmac-key.js";
 import { checkAccessKeyId } from "./checks.js";
 import { KeyCache, type KeyCacheMetrics, type KeyCacheMode } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
+import type { KeySource } from "./signing-key-source.js";
 
 export interface SdkIdentityOptions {
-  /** The key that holds `"AWS4" + secretAccessKey`. Never closed here. */
-  key: MacSource;
+  /** The key that holds `"AWS4" + secretAccessKey`, or a source of signing keys. Never closed here. */
+  key: KeySource;
   /** The access key id that belongs to the secret, e.g. `AKIA…`. */
   accessKeyId: string;
   /** What may stay in memory between signatures; `"day"` by default. */

@@ -1,11 +1,11 @@
 import type { DateInput, Provider } from "@smithy/types";
-import type { MacSource } from "../core/hmac-key.js";
 import type { SignableRequest } from "./canonical-input.js";
 import type { KeyCacheMode } from "./key-cache.js";
+import type { KeySource } from "./signing-key-source.js";
 
 export interface HmacSignerOptions {
-  /** The key that holds `"AWS4" + secretAccessKey`. The signer never closes it. */
-  key: MacSource;
+  /** The key that holds `"AWS4" + secretAccessKey`, or a source of signing keys. The signer never closes it. */
+  key: KeySource;
   /** The access key id that belongs to the secret, e.g. `AKIA…`. */
   accessKeyId: string;
   /** Sent and signed where the credentials are temporary. */

@@ -6,6 +6,7 @@ import type {
   RequestSigningArguments,
 } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
+import type { MacSource } from "../core/hmac-key.js";
 import { canonicalInput, checkBody, checkSendable, type SignableRequest } from "./canonical-input.js";
 import { CanonicalV4a } from "./canonical-v4a.js";
 import {
@@ -25,7 +26,7 @@ import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
 
 export interface HmacSignerV4aOptions extends Omit<HmacSignerOptions, "key" | "region" | "keyCache"> {
   /** The key that holds `"AWS4A" + secretAccessKey`: imported with `algorithm: "sigv4a"`. The signer never closes it. */
-  key: HmacSignerOptions["key"];
+  key: MacSource;
   /** Where the signature is good: regions, `*` in their place or at their end (`us-*`); `*` alone for everywhere. */
   regionSet: string | readonly string[];
   /**

@@ -21,6 +21,7 @@ import { SigningError } from "../core/errors.js";
 import { canonicalInput, checkBody, checkSendable, type SignableRequest } from "./canonical-input.js";
 import {
   checkAccessKeyId,
+  checkDay,
   checkRegion,
   checkService,
   checkSigningService,
@@ -36,6 +37,7 @@ import { opaqueChain } from "./opaque-chain.js";
 import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
 import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
+import type { SigningScope } from "./signing-key-source.js";
 
 /**
  * Signs AWS Signature Version 4 with an {@link MacSource | HmacKey}: requests, presigned requests, strings and events, in
@@ -53,6 +55,7 @@ export class HmacSigner
   readonly #presigner: FastPresigner;
   readonly #clock: Clock;
   readonly #region: string | Provider<string>;
+  readonly #service: string;
   readonly #isS3: boolean;
   readonly #uriEscapePath: boolean;
   readonly #applyChecksum: boolean;
@@ -72,6 +75,7 @@ export class HmacSigner
     this.#keys = new KeyCache(key, keyCache, clock);
     this.#clock = clock;
     this.#region = region;
+    this.#service = service;
     this.#isS3 = isS3Family(service);
     this.#uriEscapePath = options.uriEscapePath ?? !this.#isS3;
     this.#applyChecksum = options.applyChecksum ?? this.#isS3;
@@ -175,6 +179,24 @@ export class HmacSigner
     const presign = (region: string): string | undefined =>
       this.#presigner.presign(parts, terms, region, this.#clock.now());
     return typeof this.#region === "function" ? this.#signingRegion().then(presign) : presign(this.#region);
+  }
+
+  /**
+   * A signing key itself: derived key material, which signs everything in its scope for that whole day. For a worker thread
+   * of this process: `port.postMessage(key, [key])` leaves no copy here, and a `SigningKeySource` there gives it to a signer.
+   *
+   * @param scope `date`: the UTC day, `yyyymmdd`; `region` and `service` are the signer's own unless given
+   * @returns 32 bytes that are the caller's to wipe or to transfer
+   */
+  async exportSigningKey({
+    date,
+    region,
+    service = this.#service,
+  }: Pick<SigningScope, "date"> & Partial<SigningScope>): Promise<ArrayBuffer> {
+    checkDay(date);
+    checkSigningService(service);
+    const known = region === undefined ? await this.#signingRegion() : checkRegion(region);
+    return this.#keys.exportSigningKey({ date, region: known, service });
   }
 
   /** What the key cache did until now. */

@@ -57,6 +57,11 @@ export class SigningKey {
     return hash("sha256", this.#outer, "hex");
   }
 
+  /** The key's 32 bytes, in memory of their own that the caller wipes or gives away. */
+  copy(): ArrayBuffer {
+    return new Uint8Array(32).map((_, index) => (this.#inner[index] ?? 0) ^ 0x36).buffer;
+  }
+
   wipe(): void {
     wipe(this.#inner, this.#outer);
   }
