@@ -16,6 +16,7 @@ export const groups = {
     "p11-kit",
     "p11-kit-modules",
     "opensc",
+    "parallel",
     "gnutls-bin",
   ],
   tokens: ["libnss3", "libnss3-tools", "opencryptoki", "libtpm2-pkcs11-1", "libtpm2-pkcs11-tools"],

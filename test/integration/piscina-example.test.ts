@@ -1,7 +1,12 @@
+import { execFile } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { type Backend, backends, secretAccessKey } from "../support/backends.js";
 import { runExample } from "../support/example.js";
 import { PlainSha256 } from "../support/plain-sha256.js";
+import { temporaryFolder } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
 import { accessKeyId } from "../support/signer.js";
 
@@ -78,6 +83,38 @@ for (const backend of devices) {
     }, 90_000);
   });
 }
+
+const hsm = devices.find(({ name }) => name === "pkcs11") as Backend;
+describeWith([...hsm.needs, "parallel"], "docs/batch.md", () => {
+  test("GNU parallel signs all lines in their order, by several processes", async () => {
+    const root = path.join(__dirname, "..", "..");
+    const [, command = ""] =
+      /```sh\n(parallel [^`]*names\.txt[^`]*)```/.exec(
+        readFileSync(path.join(root, "docs", "batch.md"), "utf8"),
+      ) ?? [];
+    expect(command).toContain("examples/piscina/main.mjs");
+    const { folder, remove } = temporaryFolder("batch");
+    const device = await hsm.start();
+    try {
+      const names = Array.from({ length: 60_000 }, (_, index) => `folder/object-${index}`);
+      writeFileSync(path.join(folder, "names.txt"), `${names.join("\n")}\n`);
+      const env = {
+        ...{ PATH: process.env.PATH, HOME: folder, ...variables(device.child) },
+        ...{ AWS_ACCESS_KEY_ID: accessKeyId, AWS_REGION: "eu-central-1", S3_BUCKET: "my-bucket" },
+      };
+      const here = command.replaceAll(/\b(names|urls)\.txt/g, `${folder}/$1.txt`);
+      const { stderr } = await promisify(execFile)("sh", ["-ec", here], { cwd: root, env, timeout: 60_000 });
+      expect(stderr).toBe("device calls: 1\n".repeat(2));
+      const urls = readFileSync(path.join(folder, "urls.txt"), "utf8").trimEnd().split("\n");
+      expect(urls.map((url) => new URL(url).pathname.slice(1))).toEqual(names);
+      const last = new URL(urls.at(-1) ?? "");
+      expect(last.searchParams.get("X-Amz-Signature")).toBe(await judged(names.at(-1) ?? "", last));
+    } finally {
+      await device.stop();
+      remove();
+    }
+  }, 90_000);
+});
 
 const [some] = devices as [Backend];
 describeWith(some.needs, "examples/piscina without the right key", () => {

@@ -18,6 +18,7 @@ const requirements = {
   openssl: { missing: () => absent("openssl"), remedy: "apt-get install openssl" },
   socat: { missing: () => absent("socat"), remedy: "apt-get install socat" },
   softhsm: { missing: () => absent("softhsm2-util"), remedy: "apt-get install softhsm2" },
+  parallel: { missing: () => absent("parallel"), remedy: "apt-get install parallel" },
   "p11-kit": {
     missing: () => absent("p11-kit"),
     remedy: "apt-get install p11-kit p11-kit-modules",
