@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, createHmac, X509Certificate } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import {
   importWrappedTpmKey,
@@ -47,6 +47,16 @@ describeWith(["swtpm", "tpm2-tools", "openssl"], "a key that was wrapped for a T
   };
   const importPem = (file: string, options: { parent?: TpmParent; tcti?: string } = {}) =>
     importWrappedTpmKey(file, { tcti: target.tcti, auth, output: "pem", ...options });
+
+  test("it may be one for SigV4a", async () => {
+    const ekPublic = endorsementKey("ecc");
+    const { pem } = await importPem(await wrapForTpm(key, { ekPublic, password, algorithm: "sigv4a" }));
+    await using opened = await target.open({ pem, auth, parent: "ek-ecc" });
+    const mac = createHmac("sha256", `AWS4A${secret}`).update(day).digest("hex");
+    expect(await macOf(opened, day)).toBe(mac);
+    const wrong = { ekPublic, password, algorithm: "AWS4A" as "sigv4a" };
+    await expect(wrapForTpm(key, wrong)).rejects.toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
+  });
 
   describe.each(["rsa", "ecc"] as const)("its endorsement key, %s", (kind) => {
     const forms: [string, () => string | Buffer][] = [
