@@ -19,6 +19,9 @@ using Clock = std::chrono::steady_clock;
 // After which a thread that has had no session of its own asks for one again.
 constexpr std::chrono::seconds kShare(10);
 
+// After which the handle that signs is looked at again: others in the process may have moved it unseen.
+constexpr std::chrono::seconds kTrust(1);
+
 // The key as one thread has it: in a session of its own or, where the token gives no more, in the one that
 // keeps the login.
 class Lane : public HmacDevice {
@@ -36,8 +39,11 @@ class Lane : public HmacDevice {
     Mac mac;
     Persist([&] {
       Ready();
-      OnSession(
-          [&](const Session& session) { mac = pkcs11::Sign(session, copy_ != 0 ? copy_ : key_, message); });
+      OnSession([&](const Session& session) {
+        const CK_OBJECT_HANDLE object = copy_ != 0 ? copy_ : key_;
+        mac = pkcs11::Sign(session, object, message);
+        CheckHandle(session, object);
+      });
     });
     return mac;
   }
@@ -57,8 +63,7 @@ class Lane : public HmacDevice {
   void Persist(Action action) {
     for (int failures = 0;;) {
       try {
-        Follow();
-        const Module::Use use(*way_->token.owner);
+        const Module::Use use = Follow();
         action();
         return route_->Works(*way_);
       } catch (const Failure& failure) {
@@ -71,30 +76,37 @@ class Lane : public HmacDevice {
     }
   }
 
-  void Follow() {
-    if (way_ && is_ready_ && !way_->login->session.IsOfThisStart()) Drop();
-    auto way = route_->Current();
-    if (way == way_) return;
-    Drop();
-    way_ = std::move(way);
+  // Takes the way as it is now: the module may be started anew by others until this thread has its turn.
+  Module::Use Follow() {
+    for (;;) {
+      auto way = route_->Current();
+      {
+        Module::Use use(*way->token.owner);
+        if (way->login->session.IsOfThisStart()) {
+          if (way != way_) Drop();
+          way_ = std::move(way);
+          return use;
+        }
+      }
+      Drop();
+      route_->Mend(way, Route::Rung::kLogin);
+    }
   }
 
   void Ready() {
+    now_ = Clock::now();
     if (is_ready_ && own_ && copy_ == 0) return;
-    const Clock::time_point now = Clock::now();
-    if (is_ready_ && !own_ && now - since_ > kShare) Release();
-    if (is_ready_ && copy_ != 0 && now - since_ > options().copy_for) CopyAgain();
+    if (is_ready_ && !own_ && now_ - since_ > kShare) Release();
+    if (is_ready_ && copy_ != 0 && now_ - since_ > options().copy_for) CopyAgain();
     if (is_ready_) return;
-    // Somebody else started the module anew.
-    if (!way_->login->session.IsOfThisStart())
-      throw CallFailed(CKR_SESSION_HANDLE_INVALID, "C_GetSessionInfo");
     OpenSession();
     const std::unique_lock searching(way_->login->copying);
     OnSession([&](const Session& session) {
       if (options().login && session.LacksLogin()) throw LoginLost();
       key_ = FindKey(session);
     });
-    since_ = now;
+    is_checked_ = false;
+    since_ = now_;
     if (options().session_copy) CopyFound();
     is_ready_ = true;
   }
@@ -115,15 +127,28 @@ class Lane : public HmacDevice {
       key_ = FindKey(session);
     });
     CopyFound();
-    since_ = Clock::now();
+    since_ = now_;
   }
 
   void CopyFound() {
+    is_checked_ = false;
     OnSession([&](const Session& session) { copy_ = CopyIntoSession(session, key_); });
   }
 
+  // After the MAC: it is none of the key's if the handle stands for another object by now.
+  void CheckHandle(const Session& session, CK_OBJECT_HANDLE object) {
+    const Module& module = *way_->token.owner;
+    if (is_checked_ && !module.WasShuffledSince(shuffles_) && now_ - checked_ < kTrust) return;
+    const uint64_t shuffles = module.shuffles();
+    if (!IsNamed(session, object, options().label, options().id)) throw HandleMoved();
+    shuffles_ = shuffles;
+    checked_ = now_;
+    is_checked_ = true;
+  }
+
+  // Of the session, which reads only: no key on a token is lost where the handle is another object's by now.
   void DropCopy(const Session& session) noexcept {
-    if (copy_ != 0) session->C_DestroyObject(session.handle(), copy_);
+    if (copy_ != 0) session.Destroy(copy_);
     copy_ = 0;
   }
 
@@ -139,6 +164,7 @@ class Lane : public HmacDevice {
     }
   }
 
+  static Failure HandleMoved() { return CallFailed(CKR_KEY_HANDLE_INVALID, "C_GetAttributeValue"); }
   static Failure LoginLost() { return CallFailed(CKR_USER_NOT_LOGGED_IN, "C_GetSessionInfo"); }
 
   template <typename Action>
@@ -151,7 +177,7 @@ class Lane : public HmacDevice {
   // A session that failed is closed and not used again.
   void Release() noexcept {
     is_ready_ = false;
-    if (copy_ != 0 && way_->login->session.IsOfThisStart()) {
+    if (copy_ != 0 && !own_ && way_->login->session.IsOfThisStart()) {
       OnSession([&](const Session& session) { DropCopy(session); });
     }
     copy_ = 0;
@@ -173,8 +199,13 @@ class Lane : public HmacDevice {
   std::optional<Session> own_;
   CK_OBJECT_HANDLE key_ = 0;
   CK_OBJECT_HANDLE copy_ = 0;
+  Clock::time_point now_;    // when the latest MAC was begun
   Clock::time_point since_;  // key and copy are as they were then
   bool is_ready_ = false;
+  // The handle that signs stood for the key then, when so many shuffles of the module were over.
+  Clock::time_point checked_;
+  uint64_t shuffles_ = 0;
+  bool is_checked_ = false;
 };
 
 }  // namespace

@@ -99,7 +99,7 @@ void RemoveKey(const RemoveOptions& options) {
   const LoadedToken loaded = LoadToken(options.token);
   Session session(loaded.token, Access::kReadWrite);
   if (options.login) session.Login(*options.login);
-  Check(session->C_DestroyObject(session.handle(), Chosen(session, options)), "C_DestroyObject");
+  Check(session.Destroy(Chosen(session, options)), "C_DestroyObject");
 }
 
 }  // namespace aws_hmac::pkcs11

@@ -86,6 +86,7 @@ class Import {
   }
 
   std::pair<CK_OBJECT_HANDLE, Imported> MakeOfType(CK_KEY_TYPE type) {
+    const Module::Shuffle shuffle(*session_.token().owner);
     const NewKey key = options_.wrapping ? UnwrapKey(session_, *options_.wrapping, padded_.span(), type,
                                                      options_.label, options_.id)
                                          : Create(type);
@@ -152,7 +153,7 @@ class Import {
 
   // The error says why a key goes, and whether it went.
   void Destroy(CK_OBJECT_HANDLE object, const std::exception& why) const {
-    const CK_RV rv = session_->C_DestroyObject(session_.handle(), object);
+    const CK_RV rv = session_.Destroy(object);
     if (rv == CKR_OK) return;
     throw CallFailed(
         rv, "C_DestroyObject",
@@ -173,7 +174,7 @@ class Import {
   }
 
   void RemoveOld(CK_OBJECT_HANDLE old, CK_OBJECT_HANDLE object, bool is_renamed) const {
-    const CK_RV rv = session_->C_DestroyObject(session_.handle(), old);
+    const CK_RV rv = session_.Destroy(old);
     if (rv == CKR_OK) return;
     if (is_renamed) {  // so that the two can be told apart
       CK_ATTRIBUTE spare{CKA_ID, const_cast<uint8_t*>(options_.id.data()), options_.id.size()};

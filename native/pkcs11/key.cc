@@ -40,6 +40,13 @@ bool IsHmacKey(const Session& session, CK_OBJECT_HANDLE object) {
   return (type == CKK_GENERIC_SECRET || type == CKK_SHA256_HMAC) && Flag(session, object, CKA_SIGN) == true;
 }
 
+bool IsNamed(const Session& session, CK_OBJECT_HANDLE object, const std::optional<std::string>& label,
+             const std::optional<Bytes>& id) {
+  if (label && Attribute(session, object, CKA_LABEL) != Bytes(label->begin(), label->end())) return false;
+  if (id && Attribute(session, object, CKA_ID) != *id) return false;
+  return IsHmacKey(session, object);
+}
+
 std::vector<CK_OBJECT_HANDLE> FindSecretKeys(const Session& session, const std::optional<std::string>& label,
                                              const std::optional<Bytes>& id) {
   CK_OBJECT_CLASS secret_key = CKO_SECRET_KEY;
@@ -100,6 +107,7 @@ CK_OBJECT_HANDLE CopyIntoSession(const Session& session, CK_OBJECT_HANDLE key) {
   CK_BBOOL no = CK_FALSE;
   CK_ATTRIBUTE attribute{CKA_TOKEN, &no, sizeof no};
   CK_OBJECT_HANDLE copy = 0;
+  const Module::Shuffle shuffle(*session.token().owner);
   const CK_RV rv = session->C_CopyObject(session.handle(), key, &attribute, 1, &copy);
   if (Describe(rv).stale) throw CallFailed(rv, "C_CopyObject");
   if (rv != CKR_OK) {
@@ -113,7 +121,7 @@ CK_OBJECT_HANDLE CopyIntoSession(const Session& session, CK_OBJECT_HANDLE key) {
     code = "ERR_KEY_READABLE";
   }
   if (code == nullptr) return copy;
-  session->C_DestroyObject(session.handle(), copy);
+  session.Destroy(copy);
   throw Refusal(code, std::string("the module's copy of the key would ") +
                           (Flag(session, key, CKA_SENSITIVE) == true ? "not be as secret as the key, or stay"
                                                                      : "stay") +

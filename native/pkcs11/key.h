@@ -30,6 +30,10 @@ std::vector<CK_OBJECT_HANDLE> FindObjects(const Session& session, std::vector<CK
                                           const std::optional<std::string>& label,
                                           const std::optional<Bytes>& id);
 
+/// Whether it is such a key, and has this label and this id.
+bool IsNamed(const Session& session, CK_OBJECT_HANDLE object, const std::optional<std::string>& label,
+             const std::optional<Bytes>& id);
+
 /// Whether it is a secret key of one of those two types, and may sign.
 bool IsHmacKey(const Session& session, CK_OBJECT_HANDLE object);
 

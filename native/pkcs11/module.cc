@@ -40,24 +40,39 @@ CK_RV Module::Start(Library library, const std::optional<std::string>& init_args
   return Initialize();
 }
 
+namespace {
+
+// Of this thread. Who uses a module already is waited for, and must not wait.
+thread_local size_t uses = 0;
+
+}  // namespace
+
 Module::Use::Use(Module& module) : module_(&module) {
-  std::lock_guard lock(module_->mutex_);
+  std::unique_lock lock(module_->mutex_);
+  if (uses == 0) module_->usable_.wait(lock, [this] { return module_->restarters_ == 0; });
   ++module_->users_;
+  ++uses;
 }
 
 Module::Use::~Use() {
   if (module_ == nullptr) return;
   std::lock_guard lock(module_->mutex_);
+  --uses;
   if (--module_->users_ == 0) module_->unused_.notify_all();
 }
 
 bool Module::Restart(uint64_t seen, std::chrono::milliseconds bound) {
   std::unique_lock lock(mutex_);
-  const auto is_unused = [&] { return users_ == 0 || starts_ != seen; };
-  if (!unused_.wait_for(lock, bound, is_unused)) return false;
-  if (starts_ != seen) return true;
+  ++restarters_;
+  const bool may_go = unused_.wait_for(lock, bound, [&] { return users_ == 0 || starts_ != seen; });
+  const bool is_done = may_go && (starts_ != seen || InitializeAnew() == CKR_OK);
+  if (--restarters_ == 0) usable_.notify_all();
+  return is_done;
+}
+
+CK_RV Module::InitializeAnew() {
   p11_kit_module_finalize(library_.get());
-  return Initialize() == CKR_OK;
+  return Initialize();
 }
 
 void Module::Watch(const Proof& proof) {

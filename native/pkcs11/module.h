@@ -39,7 +39,8 @@ class Module {
   CK_RV Start(Library library, const std::optional<std::string>& init_args);
   CK_FUNCTION_LIST* functions() const { return library_.get(); }
 
-  /// While it lives the module is not started anew. Whoever calls the module holds one.
+  /// While it lives the module is not started anew. Whoever calls the module holds one, made by the same
+  /// thread. The first of a thread waits for who waits to start the module anew.
   class Use {
    public:
     explicit Use(Module& module);
@@ -52,12 +53,29 @@ class Module {
     Module* module_;
   };
 
+  /// While it lives an object's handle may come to stand for another object: something is searched, made or
+  /// destroyed, and openCryptoki gives a handle again once it has seen that its object is gone.
+  class Shuffle {
+   public:
+    explicit Shuffle(Module& module) : module_(module) { ++module_.shuffles_begun_; }
+    Shuffle(const Shuffle&) = delete;
+    Shuffle& operator=(const Shuffle&) = delete;
+    ~Shuffle() { ++module_.shuffles_ended_; }
+
+   private:
+    Module& module_;
+  };
+  /// How many of them are over.
+  uint64_t shuffles() const { return shuffles_ended_; }
+  /// Whether there was one that was not over yet when that many were.
+  bool WasShuffledSince(uint64_t shuffles) const { return shuffles_begun_ != shuffles; }
+
   /// How often it was started; what was had before the last time (sessions, objects, logins) is gone.
   uint64_t starts() const { return starts_; }
 
   /// Finalises and initialises it, unless that was done since it had been started `seen` times. Waits at most
   /// `bound` until nobody uses it, e.g. a call that hangs; false if somebody still does, or it does not
-  /// start.
+  /// start. Not for a thread that uses it.
   bool Restart(uint64_t seen, std::chrono::milliseconds bound);
 
   /// What one key of ours knows of the module: how often it had been started when it last did what it should.
@@ -73,11 +91,16 @@ class Module {
 
  private:
   CK_RV Initialize();
+  CK_RV InitializeAnew();
 
   mutable std::mutex mutex_;
   std::condition_variable unused_;
   size_t users_ = 0;
+  std::condition_variable usable_;
+  size_t restarters_ = 0;  // that wait until it is unused, or start it anew
   std::atomic<uint64_t> starts_ = 0;
+  std::atomic<uint64_t> shuffles_begun_ = 0;
+  std::atomic<uint64_t> shuffles_ended_ = 0;
   Library library_;
   std::optional<std::string> init_args_;
   std::vector<const Proof*> proofs_;

@@ -42,7 +42,8 @@ const char* AttemptsLeft(CK_FLAGS flags) {
 
 }  // namespace
 
-Session::Session(const Token& token, Access access) : token_(token), start_(token.owner->starts()) {
+Session::Session(const Token& token, Access access) : token_(token) {
+  if (!IsOfThisStart()) throw CallFailed(CKR_SLOT_ID_INVALID, "C_OpenSession");
   const CloseOnExec guard;
   const CK_FLAGS flags = CKF_SERIAL_SESSION | (access == Access::kReadWrite ? CKF_RW_SESSION : 0);
   Check(token.module->C_OpenSession(token.slot, flags, nullptr, nullptr, &handle_), "C_OpenSession");
@@ -83,13 +84,20 @@ bool Session::IsLoggedIn() const {
 
 CK_RV Session::EnterPin(const Credential& credential) {
   const CloseOnExec guard;
+  const Module::Shuffle shuffle(*token_.owner);  // private objects get new handles by it
   if (credential.pin.empty()) return token_.module->C_Login(handle_, CKU_USER, nullptr, 0);
   const auto pin = const_cast<CK_UTF8CHAR*>(credential.pin.data());  // C_Login only reads them
   return SendPin(token_.info, credential.digest,
                  [&] { return token_.module->C_Login(handle_, CKU_USER, pin, credential.pin.size()); });
 }
 
+CK_RV Session::Destroy(CK_OBJECT_HANDLE object) const {
+  const Module::Shuffle shuffle(*token_.owner);
+  return token_.module->C_DestroyObject(handle_, object);
+}
+
 std::vector<CK_OBJECT_HANDLE> Session::Find(std::span<CK_ATTRIBUTE> attributes) const {
+  const Module::Shuffle shuffle(*token_.owner);
   const Search search(*this, attributes);
   std::vector<CK_OBJECT_HANDLE> objects;
   std::array<CK_OBJECT_HANDLE, 16> some;

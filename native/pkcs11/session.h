@@ -18,6 +18,7 @@ enum class Access { kRead, kReadWrite };
 /// Module::Use.
 class Session {
  public:
+  /// Throws Failure, ERR_TOKEN_NOT_FOUND also where the module was started anew since the token was found.
   Session(const Token& token, Access access);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -32,14 +33,18 @@ class Session {
   /// The handles of the objects that match.
   std::vector<CK_OBJECT_HANDLE> Find(std::span<CK_ATTRIBUTE> attributes) const;
 
+  /// C_DestroyObject.
+  CK_RV Destroy(CK_OBJECT_HANDLE object) const;
+
   /// As the user, by this session or another one of the process.
   bool IsLoggedIn() const;
   /// That the token wants a login and the process is not logged in.
   bool LacksLogin() const { return (token_.info.flags & CKF_LOGIN_REQUIRED) != 0 && !IsLoggedIn(); }
 
   const Token& token() const { return token_; }
-  /// Whether the module still is as it was started when the session was opened: otherwise there is none.
-  bool IsOfThisStart() const { return token_.owner->starts() == start_; }
+  /// Whether the module still is as it was started when the session was opened: otherwise there is none, and
+  /// the handle may be another one's by now.
+  bool IsOfThisStart() const { return token_.owner->starts() == token_.start; }
   CK_SESSION_HANDLE handle() const { return handle_; }
   CK_FUNCTION_LIST* operator->() const { return token_.module; }
 
@@ -47,7 +52,6 @@ class Session {
   CK_RV EnterPin(const Credential& credential);
 
   Token token_;
-  uint64_t start_;  // of the module: a handle of an earlier one may be another session's by now
   CK_SESSION_HANDLE handle_ = 0;
 };
 

@@ -13,7 +13,7 @@ class SessionObject {
   SessionObject(const SessionObject&) = delete;
   SessionObject& operator=(const SessionObject&) = delete;
   ~SessionObject() {
-    if (handle_ != CK_INVALID_HANDLE) session_->C_DestroyObject(session_.handle(), handle_);
+    if (handle_ != CK_INVALID_HANDLE) session_.Destroy(handle_);
   }
 
   CK_OBJECT_HANDLE handle() const { return handle_; }

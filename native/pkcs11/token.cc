@@ -39,7 +39,8 @@ std::vector<Token> TokensOf(Module& module) {
   const CloseOnExec guard;
   std::vector<Token> tokens;
   for (const CK_SLOT_ID slot : SlotsWithToken(module.functions())) {
-    Token token{.module = module.functions(), .slot = slot, .info = {}, .owner = &module};
+    Token token{
+        .module = module.functions(), .slot = slot, .info = {}, .owner = &module, .start = module.starts()};
     const CK_RV rv = token.module->C_GetTokenInfo(slot, &token.info);
     if (rv == CKR_TOKEN_NOT_PRESENT || rv == CKR_TOKEN_NOT_RECOGNIZED || rv == CKR_DEVICE_REMOVED) continue;
     Check(rv, "C_GetTokenInfo");
@@ -131,8 +132,11 @@ std::string Wanted(const TokenQuery& query) {
 
 LoadedToken Load(const TokenQuery& query) {
   Modules modules = LoadModules(query);
-  const Token token = FindToken(modules, query);
-  return {std::move(modules), token, Module::Use(*token.owner)};
+  for (;;) {
+    const Token token = FindToken(modules, query);
+    Module::Use use(*token.owner);
+    if (token.owner->starts() == token.start) return {std::move(modules), token, std::move(use)};
+  }
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ struct Token {
   CK_FUNCTION_LIST* module;
   CK_SLOT_ID slot;
   CK_TOKEN_INFO info;
-  Module* owner;  // of `module`
+  Module* owner;   // of `module`
+  uint64_t start;  // of the module when it was found: another one may give its slot to another token
 
   /// E.g. `token "keys", serial 0123abcd, slot 7`.
   std::string Name() const;

@@ -9,6 +9,9 @@
 #include <vector>
 
 #include "other_user.h"
+#include "pkcs11/module.h"
+#include "pkcs11/session.h"
+#include "pkcs11/token.h"
 #include "pkcs11_fixture.h"
 
 namespace aws_hmac::pkcs11 {
@@ -145,6 +148,58 @@ TEST_F(Recovery, ThreadsSignWhileSomebodyElseLogsOut) {
   over = true;
   for (auto& thread : threads) thread.join();
   for (auto& lane : lanes) ExpectMac(*lane);
+}
+
+// RFC 4231, test case 2.
+TEST_F(Recovery, NoKeySignsForAnotherWhenTheModuleIsStartedAnew) {
+  constexpr std::string_view question = "what do ya want for nothing?";
+  constexpr uint8_t answer[] = {0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24,
+                                0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27,
+                                0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43};
+  Import("first");
+  ImportKey(
+      {.token = Token(), .label = "second", .id = {}, .login = Login(), .key = SecretBytes(AsBytes("Jefe"))},
+      {.message = AsBytes(question), .mac = answer});
+  std::atomic<bool> over = false;
+  std::atomic<int> right = 0;
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  const auto sign = [&](const std::string& key, std::string_view message, std::span<const uint8_t> mac) {
+    threads.emplace_back([&, key, message, mac] {
+      const auto device = OpenKey(Open(key));
+      while (!over) {
+        try {
+          ++(std::ranges::equal(device->Sign(AsBytes(message)).bytes, mac) ? right : wrong);
+        } catch (const Failure& failure) {
+          ADD_FAILURE() << failure.what();
+        }
+      }
+    });
+  };
+  for (int i = 0; i < 2; ++i) sign("first", kMessage, kMac);
+  for (int i = 0; i < 2; ++i) sign("second", question, answer);
+  const Modules modules = LoadModules(Token());
+  Module& module = *modules.loaded.front();
+  for (int round = 0; round < 200; ++round) {
+    const int enough = right + 20;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (right < enough && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    EXPECT_GE(right, enough) << "round " << round;
+    EXPECT_TRUE(module.Restart(module.starts(), std::chrono::seconds(10)));
+  }
+  over = true;
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(Recovery, NothingIsOpenedOnATokenOfAnEarlierStart) {
+  const Modules modules = LoadModules(Token());
+  const pkcs11::Token before = FindToken(modules, Token());
+  Module& module = *modules.loaded.front();
+  ASSERT_TRUE(module.Restart(module.starts(), std::chrono::seconds(10)));
+  const Module::Use use(module);
+  // Its slot may be another token's by now, and that one would get the PIN.
+  ExpectFailure("ERR_TOKEN_NOT_FOUND", [&] { const Session session(before, Access::kRead); });
 }
 
 }  // namespace

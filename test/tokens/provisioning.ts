@@ -10,6 +10,7 @@ import {
   removePkcs11Key,
 } from "../../lib/index.js";
 import { secretAccessKey as secret } from "../support/backends.js";
+import { runTool } from "../support/process.js";
 import type { TestToken } from "../support/token.js";
 import { expectSigns, hmac, importable, macOf, place } from "./suite.js";
 
@@ -107,6 +108,36 @@ export function provisioning(token: () => TestToken): void {
         expect(await macOf(opened, Buffer.from("20261123"))).toBe(hmac(Buffer.from("20261123")));
       }
     }
+  });
+
+  // openCryptoki gives the number of an object that is gone to the next one.
+  test.each([
+    ["this process", async (label: string) => removePkcs11Key({ ...at(), label })],
+    [
+      "another process",
+      async (label: string) => {
+        const remove = `require(process.env.LIBRARY).removePkcs11Key(JSON.parse(process.env.OPTIONS))`;
+        const LIBRARY = path.join(__dirname, "..", "..", "dist");
+        const OPTIONS = JSON.stringify({ ...at(), label });
+        await runTool(process.execPath, ["-e", remove], { env: { ...token().env, LIBRARY, OPTIONS } });
+      },
+    ],
+  ])("a key that %s removed signs no more, and no other in its place", async (_who, remove) => {
+    const label = `gone ${randomBytes(4).toString("hex")}`;
+    await put(secret, { label });
+    await using key = await openPkcs11Key({ ...at(), label });
+    await using threads = await openPkcs11Key({ ...at(), label, threads: 4 });
+    const message = randomBytes(8);
+    const macs = (): Promise<string[]> =>
+      Promise.all(Array.from({ length: 16 }, (_, i) => macOf(i % 2 === 0 ? key : threads, message)));
+    expect(new Set(await macs())).toEqual(new Set([hmac(message)]));
+    await remove(label);
+    const heirs = Array.from({ length: 4 }, (_, i) => ({ label: `heir of ${label} ${i}` }));
+    for (const heir of heirs) await put("another", heir);
+    for (const open of [key, threads, key, threads]) {
+      await expect(macOf(open, message)).rejects.toMatchObject({ code: "ERR_KEY_NOT_FOUND" });
+    }
+    for (const heir of heirs) await removePkcs11Key({ ...at(), ...heir });
   });
 
   test("exactly one key is removed, or none", async () => {
