@@ -31,12 +31,10 @@ constexpr auto kFlags = std::to_array<Named>({{ROW(CKA_TOKEN)},
                                               {ROW(CKA_DERIVE)}});
 #undef ROW
 
-// An attribute that the token does not tell is one thing; that somebody logged out just now is another.
+// An attribute that the token does not tell is one thing; that somebody logged out just now is another, for
+// which SoftHSM has several words.
 void CheckObject(CK_RV rv) {
-  if (rv == CKR_OBJECT_HANDLE_INVALID || rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_USER_NOT_LOGGED_IN ||
-      rv == CKR_SESSION_CLOSED || rv == CKR_DEVICE_ERROR || rv == CKR_CRYPTOKI_NOT_INITIALIZED) {
-    throw CallFailed(rv, "C_GetAttributeValue");
-  }
+  if (Describe(rv).stale) throw CallFailed(rv, "C_GetAttributeValue");
 }
 
 }  // namespace
