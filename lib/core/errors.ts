@@ -120,6 +120,7 @@ export const errorCodes = [
   "ERR_PIN_LOCKED",
   "ERR_PIN_FINAL_TRY",
   "ERR_SESSION_COPY",
+  "ERR_MESSAGE_LENGTH",
   "ERR_PKCS11_DEVICE",
   "ERR_PKCS11",
   // signing

@@ -43,7 +43,8 @@ export interface Pkcs11KeyOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Logi
  *   `ERR_UNSUPPORTED_PLATFORM`
  * @throws Pkcs11Error `ERR_MODULE_NOT_FOUND`, `ERR_MODULE_FAILED`, `ERR_TOKEN_NOT_FOUND`, `ERR_TOKEN_AMBIGUOUS`,
  *   `ERR_KEY_NOT_FOUND`, `ERR_KEY_AMBIGUOUS`, `ERR_KEY_UNSUITABLE`, `ERR_PIN_REQUIRED`, `ERR_PIN_INCORRECT`,
- *   `ERR_PIN_LOCKED`, `ERR_PIN_FINAL_TRY`, `ERR_SESSION_COPY`, `ERR_KEY_READABLE`, `ERR_PKCS11_DEVICE`, `ERR_PKCS11`
+ *   `ERR_PIN_LOCKED`, `ERR_PIN_FINAL_TRY`, `ERR_SESSION_COPY`, `ERR_KEY_READABLE`, `ERR_PKCS11_DEVICE`, `ERR_PKCS11`; a MAC
+ *   of a message that the module does not take whole also `ERR_MESSAGE_LENGTH`
  * @example
  * const key = await openPkcs11Key({ uri: "pkcs11:token=aws;object=signer?pin-source=file:/run/pin" });
  * const key = await openPkcs11Key({ module, tokenLabel: "aws", label: "signer", pin: () => readFile("/run/pin") });

@@ -16,6 +16,17 @@ std::string NameOfKey(const std::string& label, const Bytes& id) {
   return "label \"" + label + "\", id " + (id.empty() ? "empty" : "0x" + Hex(id));
 }
 
+// tpm2-pkcs11 says of a long message that there is no room for the MAC, though there is; in parts it takes no
+// more (seen with 1.9).
+Failure SignFailed(CK_RV rv, size_t message_size, CK_ULONG mac_size) {
+  const bool has_room = rv == CKR_BUFFER_TOO_SMALL && mac_size <= kSignatureBuffer;
+  if (rv != CKR_DATA_LEN_RANGE && !has_room) return CallFailed(rv, "C_Sign");
+  return Failure(Api::kPkcs11, "ERR_MESSAGE_LENGTH",
+                 "the module makes no MAC of a message of " + std::to_string(message_size) + " bytes (" +
+                     NameOf(rv) + "); tpm2-pkcs11 takes at most 4096")
+      .At("C_Sign", rv, NameOf(rv));
+}
+
 }  // namespace
 
 std::string NamesOf(const Session& session, const std::vector<CK_OBJECT_HANDLE>& keys) {
@@ -94,7 +105,7 @@ Mac Sign(const Session& session, CK_OBJECT_HANDLE key, std::span<const uint8_t> 
   const CK_RV rv = session->C_Sign(session.handle(), data, message.size(), signature.data(), &size);
   if (rv == CKR_OK && size == mac.bytes.size()) std::copy_n(signature.begin(), size, mac.bytes.begin());
   Wipe(signature.data(), signature.size());
-  Check(rv, "C_Sign");
+  if (rv != CKR_OK) throw SignFailed(rv, message.size(), size);
   if (size != mac.bytes.size()) {
     throw Refusal("ERR_MAC_LENGTH",
                   "the module gave a MAC of " + std::to_string(size) + " bytes instead of 32");
