@@ -22,6 +22,9 @@
 // AWS_HMAC_PROXY_LOG      path of a file that gets a line for each call: its name, for C_Login also `pin` or
 // `pad`
 //
+// AWS_HMAC_PROXY_RESERVED for C_Initialize's pReserved, where the program gives none: what NSS is started
+// with
+//
 // Numbers are as in C. CALL is one of those that ADVISE names below.
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -142,7 +145,6 @@ static CK_RV advise(const char* call, const char* detail) {
     return rv == CKR_OK ? real->name arguments : rv; \
   }
 
-ADVISE(C_Initialize, (void* init), (init))
 ADVISE(C_GetInfo, (CK_INFO * info), (info))
 ADVISE(C_GetSlotList, (CK_BBOOL present, CK_SLOT_ID* list, CK_ULONG* count), (present, list, count))
 ADVISE(C_GetMechanismList, (CK_SLOT_ID slot, CK_MECHANISM_TYPE* list, CK_ULONG* count), (slot, list, count))
@@ -230,6 +232,14 @@ static CK_RV proxy_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HAND
     rv = CKR_OK;
   }
   return rv;
+}
+
+static CK_RV proxy_C_Initialize(void* init) {
+  const CK_RV rv = advise("C_Initialize", "");
+  if (rv != CKR_OK) return rv;
+  char* const reserved = getenv("AWS_HMAC_PROXY_RESERVED");
+  CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK, .pReserved = reserved};
+  return real->C_Initialize(reserved == NULL ? init : &args);
 }
 
 static CK_RV proxy_C_Finalize(void* reserved) {

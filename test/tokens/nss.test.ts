@@ -1,10 +1,11 @@
+import { randomBytes } from "node:crypto";
 import { importPkcs11Key } from "../../lib/index.js";
 import { secretAccessKey as secret } from "../support/backends.js";
 import { makeNss, type Nss } from "../support/nss.js";
 import { describeWith } from "../support/requirements.js";
 import { expectSigns, place, tokenSuite } from "./suite.js";
 
-describeWith(["nss"], "NSS softokn", () => {
+describeWith(["nss", "opensc"], "NSS softokn", () => {
   let nss: Nss;
   const start = async (): Promise<Nss> => {
     nss = await makeNss();
@@ -33,6 +34,24 @@ describeWith(["nss"], "NSS softokn", () => {
       const options = { ...place(nss), pin: nss.pin, label: "encrypted", allowWrapping: true };
       await importPkcs11Key(Buffer.from(secret), { ...options, wrapped: "rsa-oaep" });
       await expectSigns(options);
+    });
+
+    // It knows CKM_AES_KEY_WRAP_KWP, which SoftHSM lacks.
+    test.each([16, 24, 32])("takes a key encrypted for its AES key of %i bytes", async (size) => {
+      const value = randomBytes(size);
+      const kek = `kek of ${size}`;
+      await nss.putAes(value, kek);
+      const options = { ...place(nss), pin: nss.pin, label: `under ${kek}`, allowWrapping: true };
+      for (const key of [secret, "x".repeat(101)]) {
+        const wrapped = { method: "aes-kwp", label: kek, value } as const;
+        await importPkcs11Key(Buffer.from(key), { ...options, wrapped, replace: true });
+        await expectSigns(options, key);
+      }
+      const other = { method: "aes-kwp", label: kek, value: randomBytes(size) } as const;
+      await expect(
+        importPkcs11Key(Buffer.from(secret), { ...options, label: "never", wrapped: other }),
+      ).rejects.toMatchObject({ name: "Pkcs11Error", operation: "C_UnwrapKey" });
+      expect(await nss.keys()).not.toContain("never");
     });
   });
 });
