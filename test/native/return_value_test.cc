@@ -27,6 +27,8 @@ TEST(ReturnValue, HasANameACodeAndARemedy) {
            Expected{0xB1, "CKR_SESSION_COUNT", "ERR_PKCS11_DEVICE", true},
            Expected{0x101, "CKR_USER_NOT_LOGGED_IN", "ERR_PIN_REQUIRED", false},
            Expected{0xE2, "CKR_TOKEN_WRITE_PROTECTED", "ERR_PKCS11", false},
+           Expected{0xF1, "CKR_UNWRAPPING_KEY_SIZE_RANGE", "ERR_KEY_UNSUITABLE", false},
+           Expected{0x110, "CKR_WRAPPED_KEY_INVALID", "ERR_PKCS11", false},
        }) {
     EXPECT_EQ(NameOf(expected.rv), expected.name);
     EXPECT_STREQ(Describe(expected.rv).code, expected.code) << expected.name;
