@@ -59,7 +59,9 @@ CK_OBJECT_HANDLE Chosen(const Session& session, const RemoveOptions& options) {
   const std::string where = Wanted(options.label, options.id) + " on " + session.token().Name();
   if (chosen.size() > 1) {
     throw Refusal("ERR_KEY_AMBIGUOUS",
-                  "several " + where + ": " + NamesOf(session, chosen) + "; choose one by label and id");
+                  "several " + where + ": " + NamesOf(session, chosen) +
+                      (IsHmacKey(session, chosen.front()) ? HowToChoose(options.label, options.id)
+                                                          : "; choose one by label and id"));
   }
   if (!all.empty()) {
     throw Refusal("ERR_KEY_UNSUITABLE", "no HMAC key, but something else " + where + ": " +

@@ -42,23 +42,24 @@ class Import {
     if (is_renamed) options_.id = options_.spare_id;
     auto [object, imported] = Make();
     if (is_renamed) Rename(object, wanted, "the old key is untouched, and the new one was not kept");
-    if (!old.empty()) RemoveOld(old.front(), object, is_renamed);
+    for (const CK_OBJECT_HANDLE key : old) RemoveOld(key, object, is_renamed);
     return imported;
   }
 
  private:
-  // The key that gives way to the new one; none of the others may be in its way.
+  // The key that gives way to the new one; none of the others may be in its way. Two of the same label and id
+  // are what is left of a replacement whose process ended between its last two steps.
   std::vector<CK_OBJECT_HANDLE> Replaced() const {
     const std::optional<Bytes> id = options_.has_own_id ? Id() : std::nullopt;
     const std::string where = " on " + session_.token().Name();
     if (options_.replace) {
       std::vector<CK_OBJECT_HANDLE> old = FindSecretKeys(session_, options_.label, id);
-      if (old.size() > 1) {
+      if (old.size() > 1 && !id) {
         throw Refusal("ERR_KEY_AMBIGUOUS", "several keys to replace, " + Wanted(options_.label, id) + where +
                                                ": " + NamesOf(session_, old) +
-                                               "; choose one by label and id");
+                                               HowToChoose(options_.label, id));
       }
-      if (!old.empty() && !IsHmacKey(session_, old.front())) {
+      if (!std::ranges::all_of(old, [&](CK_OBJECT_HANDLE key) { return IsHmacKey(session_, key); })) {
         throw Refusal("ERR_KEY_UNSUITABLE",
                       "only an HMAC key is replaced, and this is none: " + NamesOf(session_, old) + where);
       }

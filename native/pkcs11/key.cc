@@ -45,6 +45,11 @@ std::string Wanted(const std::optional<std::string>& label, const std::optional<
   return id ? "with id 0x" + Hex(*id) : "at all";
 }
 
+std::string HowToChoose(const std::optional<std::string>& label, const std::optional<Bytes>& id) {
+  if (!label || !id) return "; choose one by label and id";
+  return "; an interrupted replacement leaves two alike: import the key once more, with the option replace";
+}
+
 bool IsHmacKey(const Session& session, CK_OBJECT_HANDLE object) {
   if (Number(session, object, CKA_CLASS) != CKO_SECRET_KEY) return false;
   const std::optional<CK_ULONG> type = Number(session, object, CKA_KEY_TYPE);
@@ -85,7 +90,7 @@ CK_OBJECT_HANDLE FindHmacKey(const Session& session, const std::optional<std::st
   const std::string where = " on " + session.token().Name();
   if (suitable.size() > 1) {
     throw Refusal("ERR_KEY_AMBIGUOUS", "several keys " + Wanted(label, id) + where + ": " +
-                                           NamesOf(session, suitable) + "; choose one by label and id");
+                                           NamesOf(session, suitable) + HowToChoose(label, id));
   }
   if (!keys.empty()) {
     throw Refusal("ERR_KEY_UNSUITABLE", "not a CKK_GENERIC_SECRET or CKK_SHA256_HMAC key with CKA_SIGN: " +

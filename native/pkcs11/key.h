@@ -50,4 +50,7 @@ std::string NamesOf(const Session& session, const std::vector<CK_OBJECT_HANDLE>&
 /// E.g. `with label "signer"`, for messages.
 std::string Wanted(const std::optional<std::string>& label, const std::optional<Bytes>& id);
 
+/// What helps where several keys match, for messages.
+std::string HowToChoose(const std::optional<std::string>& label, const std::optional<Bytes>& id);
+
 }  // namespace aws_hmac::pkcs11

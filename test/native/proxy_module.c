@@ -6,7 +6,8 @@
 // when another
 //                         file has been renamed to it, which also starts all counts anew:
 //   delay CALL MICROSECONDS     before the call is handed on
-//   hang CALL                   the call does not return before the file says otherwise
+//   hang CALL [SKIP]            after SKIP of them (0 by default) the call does not return before the file
+//                               says otherwise
 //   fail CALL CODE [TIMES]      the next TIMES calls (all by default) give this code and are not handed on
 //   broken CODE                 every call but C_Initialize gives this code, until C_Finalize has been called
 //   limit NUMBER                so many sessions at once, counted from when the module was started
@@ -22,8 +23,7 @@
 // AWS_HMAC_PROXY_LOG      path of a file that gets a line for each call: its name, for C_Login also `pin` or
 // `pad`
 //
-// AWS_HMAC_PROXY_RESERVED for C_Initialize's pReserved, where the program gives none: what NSS is started
-// with
+// AWS_HMAC_PROXY_RESERVED for C_Initialize's pReserved, instead of the program's: what NSS is started with
 //
 // Numbers are as in C. CALL is one of those that ADVISE names below.
 #include <dlfcn.h>
@@ -119,7 +119,9 @@ static CK_RV advise(const char* call, const char* detail) {
   for (;;) {
     pthread_mutex_lock(&mutex);
     refresh();
-    const int hangs = find("hang", call) != NULL;
+    struct rule* const hanging = find("hang", call);
+    const int hangs = hanging != NULL && hanging->number == 0;
+    if (hanging != NULL && !hangs) hanging->number--;
     struct rule* const failing = hangs ? NULL : find("fail", call);
     const struct rule* const delayed = find("delay", call);
     const unsigned long delay = delayed == NULL ? 0 : delayed->number;
