@@ -1,4 +1,5 @@
 import { AwsHmacError } from "./errors.js";
+import { secretBuffer } from "./wipe.js";
 
 /** What a key signs: SigV4, which every service takes, or SigV4a, which S3 multi-region access points want. */
 export type KeyAlgorithm = "sigv4" | "sigv4a";
@@ -34,7 +35,7 @@ export function aws4Key(secretAccessKey: Uint8Array, algorithm: KeyAlgorithm = "
       "secretAccessKey must be printable ASCII without white space: check for a trailing newline",
     );
   }
-  const key = Buffer.allocUnsafeSlow(prefix.length + secretAccessKey.length);
+  const key = secretBuffer(prefix.length + secretAccessKey.length);
   key.set(prefix, 0);
   key.set(secretAccessKey, prefix.length);
   return key;

@@ -1,4 +1,5 @@
 import { AwsHmacError } from "./errors.js";
+import { secretBuffer } from "./wipe.js";
 
 /** A password or a PIN: a string cannot be wiped, a Uint8Array is the caller's to wipe. */
 export type Secret = string | Uint8Array;
@@ -44,12 +45,12 @@ export function flag(option: string, value: boolean | undefined): boolean {
  */
 export function secretBytes(option: string, secret: Secret): Buffer {
   if (secret instanceof Uint8Array) {
-    const copy = Buffer.allocUnsafeSlow(secret.length);
+    const copy = secretBuffer(secret.length);
     copy.set(secret);
     return copy;
   }
   if (typeof secret !== "string") throw invalid(`${option} must be a string or a Uint8Array`);
-  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(secret));
+  const bytes = secretBuffer(Buffer.byteLength(secret));
   bytes.write(secret);
   return bytes;
 }

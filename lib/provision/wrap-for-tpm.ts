@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import type { NativeTpmParent } from "../binding/native-tpm.js";
 import { aws4Key, type KeyAlgorithm } from "../core/aws4-key.js";
 import { invalid, type Secret } from "../core/validate.js";
-import { wipe } from "../core/wipe.js";
+import { secretBuffer, wipe } from "../core/wipe.js";
 import { formatImportablePem } from "../keys/tpm/importable-pem.js";
 import { secretOfTpm } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";
@@ -133,7 +133,7 @@ function marshalSensitive(password: Buffer, obfuscation: Buffer, key: Buffer): B
   while (end > 0 && password[end - 1] === 0) end--;
   const parts = [uint16(algorithms.keyedHash)];
   for (const part of [password.subarray(0, end), obfuscation, key]) parts.push(uint16(part.length), part);
-  const sensitive = Buffer.allocUnsafeSlow(parts.reduce((total, part) => total + part.length, 0));
+  const sensitive = secretBuffer(parts.reduce((total, part) => total + part.length, 0));
   let at = 0;
   for (const part of parts) at += part.copy(sensitive, at);
   return sensitive;

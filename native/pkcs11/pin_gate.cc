@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/return_value.h"
@@ -21,10 +21,8 @@ namespace {
 
 struct Gate {
   std::mutex mutex;
-  std::deque<Bytes> refused;  // digests
+  std::vector<Bytes> refused;  // digests
 };
-
-constexpr size_t kRefusedKept = 8;
 
 template <size_t width>
 std::string_view Raw(const CK_UTF8CHAR (&field)[width]) {
@@ -72,7 +70,6 @@ CK_RV SendPin(const CK_TOKEN_INFO& token, const Bytes& digest, const std::functi
   }
   const CK_RV rv = send();
   if (IsWrongPin(rv)) gate.refused.push_back(digest);
-  if (gate.refused.size() > kRefusedKept) gate.refused.pop_front();
   return rv;
 }
 

@@ -137,6 +137,32 @@ describeWith(["softhsm", "opensc"], "logging in to a PKCS#11 token", () => {
     expect(await tryTo({ pin })).toEqual({ logins: ["C_Login pin"] });
   });
 
+  test("a function is asked for the PIN once, be there 256 calls and a login to make anew", async () => {
+    const ask = jest.fn(async () => Buffer.from(pin));
+    const before = proxy.calls().length;
+    const opened = await openPkcs11Key({ ...key, pin: ask, threads: 4 });
+    const flood = (): Promise<Uint8Array[]> =>
+      Promise.all(Array.from({ length: 256 }, () => opened.mac(Buffer.from("20261124"))));
+    try {
+      const [mac, ...macs] = await flood();
+      proxy.instruct("broken 0x30"); // until the module is started anew
+      for (const other of [...macs, ...(await flood())]) expect(other).toEqual(mac);
+    } finally {
+      await opened.close();
+    }
+    expect(ask).toHaveBeenCalledTimes(1);
+    const logins = proxy.calls().slice(before);
+    expect(logins.filter((call) => call === "C_Login pin")).toHaveLength(2);
+  });
+
+  test("of wrong PINs none is forgotten", async () => {
+    const wrong = Array.from({ length: 12 }, wrongPin);
+    for (const one of wrong) expect((await tryTo({ pin: one })).logins).toEqual(["C_Login pin"]);
+    for (const one of wrong) {
+      expect(await tryTo({ pin: one })).toMatchObject({ logins: [], error: { code: "ERR_PIN_INCORRECT" } });
+    }
+  });
+
   test("a PIN that was refused is not sent by a worker thread either", async () => {
     const wrong = wrongPin();
     expect((await tryTo({ pin: wrong })).logins).toHaveLength(1);

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { AwsHmacError } from "../../core/errors.js";
-import { wipe } from "../../core/wipe.js";
+import { secretBuffer, wipe } from "../../core/wipe.js";
 
 /** The most bytes that a file with a PIN may have. */
 const longest = 4096;
@@ -23,7 +23,7 @@ export async function readPinFile(source: string): Promise<Buffer> {
   } catch (cause) {
     throw refused(`cannot open ${file}`, cause);
   }
-  const bytes = Buffer.allocUnsafeSlow(longest + 1);
+  const bytes = secretBuffer(longest + 1);
   try {
     await check(handle, file);
     let length = 0;
@@ -61,7 +61,7 @@ async function check(handle: FileHandle, file: string): Promise<void> {
 function withoutNewline(bytes: Buffer): Buffer {
   let end = bytes.length;
   if (bytes[end - 1] === 0x0a) end -= bytes[end - 2] === 0x0d ? 2 : 1;
-  const pin = Buffer.allocUnsafeSlow(end);
+  const pin = secretBuffer(end);
   bytes.copy(pin, 0, 0, end);
   return pin;
 }

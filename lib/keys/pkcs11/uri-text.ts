@@ -1,4 +1,5 @@
 import { AwsHmacError } from "../../core/errors.js";
+import { secretBuffer } from "../../core/wipe.js";
 
 /** The texts of a URI's path and the most bytes that can match: those of the fields in CK_TOKEN_INFO, CK_SLOT_INFO and CK_INFO. */
 const pathTexts = {
@@ -73,7 +74,7 @@ export function beyondSlots(others: string): string {
 
 /** The bytes of a value: none of them goes through a string. `encoded` has passed `scanPkcs11Uri`. */
 export function percentDecoded(encoded: string): Buffer {
-  const bytes = Buffer.alloc(encoded.length - 2 * (encoded.split("%").length - 1));
+  const bytes = secretBuffer(encoded.length - 2 * (encoded.split("%").length - 1));
   for (let from = 0, to = 0; from < encoded.length; to++) {
     const isEscape = encoded[from] === "%";
     bytes[to] = isEscape ? Number.parseInt(encoded.slice(from + 1, from + 3), 16) : encoded.charCodeAt(from);

@@ -1,7 +1,7 @@
 import { createCipheriv } from "node:crypto";
 import type { NativePkcs11Wrapping } from "../../binding/native-pkcs11.js";
 import { invalid } from "../../core/validate.js";
-import { wipe } from "../../core/wipe.js";
+import { secretBuffer, wipe } from "../../core/wipe.js";
 import type { Pkcs11KeyName } from "../../keys/pkcs11/options.js";
 
 /** A key on the token that unwraps the new one (C_UnwrapKey). */
@@ -53,7 +53,7 @@ function wrapAes(wrappingKey: unknown, key: Uint8Array): Buffer {
   if (!(wrappingKey instanceof Uint8Array) || ![16, 24, 32].includes(wrappingKey.length)) {
     throw invalid("wrapped.value must be a Uint8Array of the AES key's 16, 24 or 32 bytes");
   }
-  const padded = Buffer.alloc(Math.max(key.length, leastKeySize));
+  const padded = secretBuffer(Math.max(key.length, leastKeySize));
   padded.set(key);
   try {
     const cipher = createCipheriv(`id-aes${wrappingKey.length * 8}-wrap-pad`, wrappingKey, initialValue);

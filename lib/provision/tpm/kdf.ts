@@ -1,4 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
+import { secretBuffer } from "../../core/wipe.js";
 import { type TpmHash, uint32 } from "../../keys/tpm/structures.js";
 
 /**
@@ -41,7 +42,7 @@ export function kdfE(
 
 /** As many blocks as the result takes, counted from one, wiped but for the result. */
 function counted(bits: number, block: (counter: Buffer) => Buffer): Buffer {
-  const result = Buffer.allocUnsafeSlow(bits / 8);
+  const result = secretBuffer(bits / 8);
   for (let [filled, counter] = [0, 1]; filled < result.length; counter++) {
     const bytes = block(uint32(counter));
     filled += bytes.copy(result, filled);

@@ -1,4 +1,15 @@
-import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import path from "node:path";
 import { type Pkcs11Login, pinBytes } from "../../../lib/keys/pkcs11/pin.js";
 import { temporaryFolder } from "../../support/process.js";
@@ -105,9 +116,25 @@ describe("a PIN's file", () => {
     mkdirSync(sub);
     expect(await refusal(sub)).toMatch(/no regular file/);
     expect(await refusal("/dev/null")).toMatch(/no regular file/);
+    symlinkSync(path.join(folder, "none"), path.join(folder, "dangling"));
+    expect(await refusal(path.join(folder, "dangling"))).toMatch(/cannot open/);
     for (const content of ["", "\n", "\r\n"]) expect(await refusal(file(content))).toMatch(/empty/);
     expect(await refusal(file("x".repeat(4097)))).toMatch(/more than 4096/);
     expect(await read(file("x".repeat(4096)))).toHaveLength(4096);
+  });
+
+  test("is no pipe: nobody waits for what may never come", async () => {
+    const pipe = path.join(folder, "pipe");
+    execFileSync("mkfifo", ["-m", "600", pipe]);
+    expect(await refusal(pipe)).toMatch(/no regular file/);
+    const link = path.join(folder, "link to a pipe");
+    symlinkSync(pipe, link);
+    expect(await refusal(link)).toMatch(/no regular file/);
+    // One that somebody writes to is none either.
+    const writer = openSync(pipe, constants.O_RDWR);
+    writeSync(writer, "1234\n");
+    expect(await refusal(pipe)).toMatch(/no regular file/);
+    closeSync(writer);
   });
 
   test("is for its owner and group alone", async () => {
@@ -120,8 +147,10 @@ describe("a PIN's file", () => {
   if (process.getuid?.() === 0) {
     test("belongs to its reader or to root", async () => {
       const name = file("1234");
+      const link = path.join(folder, "link to another's");
+      symlinkSync(name, link); // root's own
       chownSync(name, 12345, 12345);
-      expect(await refusal(name)).toMatch(/belongs to another user/);
+      for (const source of [name, link]) expect(await refusal(source)).toMatch(/belongs to another user/);
     });
   }
 });

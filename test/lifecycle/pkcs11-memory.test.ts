@@ -1,0 +1,74 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { temporaryFolder } from "../support/process.js";
+import { describeWith } from "../support/requirements.js";
+import { makeSoftHsm, type SoftHsm } from "../support/softhsm.js";
+
+const piece = 1 << 20;
+
+/** How many times these bytes are in a process's writable memory. */
+function copiesIn(pid: number, wanted: Uint8Array): number {
+  const memory = openSync(`/proc/${pid}/mem`, "r");
+  const bytes = Buffer.alloc(piece);
+  let copies = 0;
+  for (const line of readFileSync(`/proc/${pid}/maps`, "latin1").split("\n")) {
+    const [, first, last] = /^([\da-f]+)-([\da-f]+) rw/.exec(line) ?? [];
+    if (first === undefined || line.endsWith("[vvar]")) continue;
+    const end = BigInt(`0x${last}`);
+    for (let at = BigInt(`0x${first}`); end - at >= wanted.length; at += BigInt(piece - wanted.length + 1)) {
+      const length = readSync(memory, bytes, 0, Math.min(piece, Number(end - at)), at);
+      const text = bytes.subarray(0, length);
+      for (let found = text.indexOf(wanted); found >= 0; found = text.indexOf(wanted, found + 1)) copies++;
+    }
+  }
+  closeSync(memory);
+  return copies;
+}
+
+describeWith(["softhsm"], "the memory of a process that uses a PKCS#11 key", () => {
+  const { folder, remove } = temporaryFolder("memory");
+  const secretFile = path.join(folder, "secret");
+  const pinFile = path.join(folder, "pin");
+  const secret = randomBytes(30).toString("base64");
+  let hsm: SoftHsm;
+
+  beforeAll(async () => {
+    hsm = await makeSoftHsm("memory");
+    writeFileSync(secretFile, secret, { mode: 0o600 });
+    writeFileSync(pinFile, `${hsm.pin}\n`, { mode: 0o600 });
+  });
+  afterAll(() => {
+    hsm?.remove();
+    remove();
+  });
+
+  test("has the secret at no time after its import, and the PIN while a key is open alone", async () => {
+    const uri = `pkcs11:token=memory;object=signer?module-path=${hsm.module}&pin-source=file:${pinFile}`;
+    const program = path.join(__dirname, "..", "support", "memory.cjs");
+    const child = spawn(process.execPath, [program, JSON.stringify({ uri }), secretFile], {
+      env: hsm.env,
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const after = async (command: string): Promise<{ secrets: number; pins: number }> => {
+      if (command !== "started") child.stdin.write(`${command}\n`);
+      expect((await answers.next()).value).toBe(command);
+      const count = (text: string): number => copiesIn(Number(child.pid), Buffer.from(text));
+      return { secrets: count(secret), pins: count(hsm.pin) };
+    };
+    try {
+      const none = { secrets: 0, pins: 0 };
+      expect(await after("started")).toEqual(none);
+      expect(await after("import")).toEqual(none);
+      const open = await after("open");
+      expect(open.secrets).toBe(0);
+      expect(open.pins).toBeGreaterThan(0); // to log in again with: and the search works
+      expect(await after("close")).toEqual(none);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  });
+});
