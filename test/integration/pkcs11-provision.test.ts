@@ -30,6 +30,7 @@ const attributes = {
   CKA_DERIVE: "0x10c",
   CKA_EXTRACTABLE: "0x162",
 };
+const modulus = "0x120";
 const typeInvalid = "0x12";
 const valueInvalid = "0x13";
 const inconsistent = "0xd1";
@@ -190,8 +191,35 @@ describeWith(["softhsm", "opensc"], "putting keys into a PKCS#11 token", () => {
       });
     });
 
-    test("not tried where the token makes no key to wrap with", async () => {
+    test.each([
+      ["CKM_AES_KEY_WRAP_KWP", "0x210b"],
+      ["CKM_AES_KEY_WRAP_PAD", "0x210a"],
+      ["CKM_AES_KEY_WRAP", "0x2109"],
+      ["CKM_AES_CBC_PAD", "0x1085"],
+      ["CKM_AES_CBC", "0x1082"],
+      ["CKM_AES_ECB", "0x1081"],
+      ["CKM_RSA_PKCS", "0x1"],
+      ["CKM_RSA_PKCS_OAEP", "0x9"],
+    ])("given out by %s", async (_, mechanism) => {
+      const label = fresh();
+      proxy.instruct(`wrap ${mechanism}`);
+      expect(await failure(put({ label }))).toMatchObject({ code: "ERR_KEY_WRAPPABLE" });
+      expect(await objects(label)).toEqual([]);
+      expect(await put({ label, allowWrapping: true })).toMatchObject({
+        extractable: false,
+        wrappable: true,
+      });
+    });
+
+    test("tried with an RSA key where the token makes no AES key", async () => {
       proxy.instruct("fail C_GenerateKey 0x70");
+      expect(await put({ label: fresh() })).toMatchObject({ wrappable: false });
+      proxy.instruct("fail C_GenerateKey 0x70", "wrap 0x1");
+      expect(await failure(put({ label: fresh() }))).toMatchObject({ code: "ERR_KEY_WRAPPABLE" });
+    });
+
+    test("not tried where the token makes no key to wrap with", async () => {
+      proxy.instruct("fail C_GenerateKey 0x70", `refuse ${modulus} ${typeInvalid}`);
       const imported = await put({ label: fresh() });
       expect(imported).toMatchObject({ extractable: false });
       expect(imported).not.toHaveProperty("wrappable");
@@ -244,7 +272,8 @@ describeWith(["softhsm", "opensc"], "putting keys into a PKCS#11 token", () => {
         const label = fresh();
         const calls = await callsOf(() => put({ label, wrapped: wrapped() }, key));
         expect(calls).toContain("C_UnwrapKey");
-        expect(calls).not.toContain("C_CreateObject");
+        // Later it makes a key to wrap with.
+        expect(calls.slice(0, calls.indexOf("C_SignInit"))).not.toContain("C_CreateObject");
         await expectSigns({ ...at, label }, key);
       }
       expect(kek).not.toEqual(Buffer.alloc(32));

@@ -15,6 +15,7 @@
 //   refuse ATTRIBUTE CODE       no key is made with this CK_ATTRIBUTE_TYPE in its template (C_CreateObject,
 //                               C_UnwrapKey)
 //
+//   wrap MECHANISM              C_WrapKey gives a key out by this CK_MECHANISM_TYPE: it says so, that is
 //   tell ATTRIBUTE VALUE        what C_GetAttributeValue says of this CK_BBOOL
 //   set FLAGS, clear FLAGS      bits of the tokens' CK_TOKEN_INFO
 //   pad PIN                     what somebody enters at the tokens' PIN pad (C_Login without a PIN)
@@ -182,11 +183,8 @@ ADVISE(C_GenerateKey,
        (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* template, CK_ULONG count,
         CK_OBJECT_HANDLE* key),
        (session, mechanism, template, count, key))
-ADVISE(C_WrapKey,
-       (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key,
-        CK_BYTE* wrapped, CK_ULONG* size),
-       (session, mechanism, wrapping, key, wrapped, size))
-// What the instructions say of an attribute; 0 for nothing.
+
+// What the instructions say of an attribute or a mechanism; 0 for nothing.
 static int attribute_rule(const char* what, CK_ATTRIBUTE_TYPE type, unsigned long* value) {
   int found = 0;
   pthread_mutex_lock(&mutex);
@@ -196,6 +194,14 @@ static int attribute_rule(const char* what, CK_ATTRIBUTE_TYPE type, unsigned lon
   }
   pthread_mutex_unlock(&mutex);
   return found;
+}
+
+static CK_RV proxy_C_WrapKey(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE wrapping,
+                             CK_OBJECT_HANDLE key, CK_BYTE* wrapped, CK_ULONG* size) {
+  const CK_RV rv = advise("C_WrapKey", "");
+  unsigned long nothing = 0;
+  if (rv != CKR_OK || attribute_rule("wrap", mechanism->mechanism, &nothing)) return rv;
+  return real->C_WrapKey(session, mechanism, wrapping, key, wrapped, size);
 }
 
 static CK_RV judge(const CK_ATTRIBUTE* template, CK_ULONG count) {
