@@ -47,7 +47,7 @@ export interface Pkcs11KeyOptions extends Pkcs11Token, Pkcs11KeyName, Pkcs11Logi
  *   of a message that the module does not take whole also `ERR_MESSAGE_LENGTH`
  * @example
  * const key = await openPkcs11Key({ uri: "pkcs11:token=aws;object=signer?pin-source=file:/run/pin" });
- * const key = await openPkcs11Key({ module, tokenLabel: "aws", label: "signer", pin: () => readFile("/run/pin") });
+ * const key = await openPkcs11Key({ module, tokenLabel: "aws", label: "signer", pin: () => askForThePin() });
  */
 export async function openPkcs11Key(options: Pkcs11KeyOptions): Promise<HmacKey> {
   const timeout = checkTimeout(options.timeout);
