@@ -41,7 +41,7 @@ class Lane : public HmacDevice {
       Ready();
       OnSession([&](const Session& session) {
         const CK_OBJECT_HANDLE object = copy_ != 0 ? copy_ : key_;
-        mac = pkcs11::Sign(session, object, message);
+        mac = SignOn(session, object, message);
         CheckHandle(session, object);
       });
     });
@@ -133,6 +133,18 @@ class Lane : public HmacDevice {
   void CopyFound() {
     is_checked_ = false;
     OnSession([&](const Session& session) { copy_ = CopyIntoSession(session, key_); });
+  }
+
+  // To NSS a key that is gone, or whose login is, is one that cannot sign.
+  Mac SignOn(const Session& session, CK_OBJECT_HANDLE object, std::span<const uint8_t> message) const {
+    try {
+      return pkcs11::Sign(session, object, message);
+    } catch (const Failure& failure) {
+      if (Describe(failure.number).stale) throw;
+      if (options().login && session.LacksLogin()) throw LoginLost();
+      if (!IsNamed(session, object, options().label, options().id)) throw HandleMoved();
+      throw;
+    }
   }
 
   // After the MAC: it is none of the key's if the handle stands for another object by now.

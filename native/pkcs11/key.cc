@@ -82,7 +82,9 @@ std::vector<CK_OBJECT_HANDLE> FindObjects(const Session& session, std::vector<CK
 
 CK_OBJECT_HANDLE FindHmacKey(const Session& session, const std::optional<std::string>& label,
                              const std::optional<Bytes>& id) {
-  const std::vector<CK_OBJECT_HANDLE> keys = FindSecretKeys(session, label, id);
+  std::vector<CK_OBJECT_HANDLE> keys = FindSecretKeys(session, label, id);
+  // One that another process removes just now still has a handle, and nothing to tell.
+  std::erase_if(keys, [&](CK_OBJECT_HANDLE key) { return !Number(session, key, CKA_CLASS); });
   std::vector<CK_OBJECT_HANDLE> suitable;
   std::ranges::copy_if(keys, std::back_inserter(suitable),
                        [&](CK_OBJECT_HANDLE key) { return IsHmacKey(session, key); });

@@ -37,6 +37,8 @@ CK_RV Module::Start(Library library, const std::optional<std::string>& init_args
   if (starts_ > 0) return CKR_OK;
   library_ = std::move(library);
   init_args_ = init_args;
+  const std::string path = PathOf(library_.get());
+  is_remote_ = path.empty() || path.ends_with("p11-kit-client.so");
   return Initialize();
 }
 
@@ -49,7 +51,7 @@ thread_local size_t uses = 0;
 
 Module::Use::Use(Module& module) : module_(&module) {
   std::unique_lock lock(module_->mutex_);
-  if (uses == 0) module_->usable_.wait(lock, [this] { return module_->restarters_ == 0; });
+  if (uses == 0) module_->usable_.wait(lock, [this] { return module_->IsUsable(); });
   ++module_->users_;
   ++uses;
 }
@@ -58,8 +60,14 @@ Module::Use::~Use() {
   if (module_ == nullptr) return;
   std::lock_guard lock(module_->mutex_);
   --uses;
-  if (--module_->users_ == 0) module_->unused_.notify_all();
+  if (--module_->users_ != 0) return;
+  module_->unused_.notify_all();
+  if (module_->is_remote_) module_->usable_.notify_one();
 }
+
+// p11-kit's client has one socket for all threads, and leaves one of them waiting for ever where the server
+// ends while several wait for its answers (seen with 0.24). The server takes one call after the other anyway.
+bool Module::IsUsable() const { return restarters_ == 0 && (!is_remote_ || users_ == 0); }
 
 bool Module::Restart(uint64_t seen, std::chrono::milliseconds bound) {
   std::unique_lock lock(mutex_);

@@ -40,7 +40,8 @@ class Module {
   CK_FUNCTION_LIST* functions() const { return library_.get(); }
 
   /// While it lives the module is not started anew. Whoever calls the module holds one, made by the same
-  /// thread. The first of a thread waits for who waits to start the module anew.
+  /// thread. The first of a thread waits for who waits to start the module anew, and that of a remote module
+  /// for other threads.
   class Use {
    public:
     explicit Use(Module& module);
@@ -92,6 +93,7 @@ class Module {
  private:
   CK_RV Initialize();
   CK_RV InitializeAnew();
+  bool IsUsable() const;
 
   mutable std::mutex mutex_;
   std::condition_variable unused_;
@@ -101,6 +103,7 @@ class Module {
   std::atomic<uint64_t> starts_ = 0;
   std::atomic<uint64_t> shuffles_begun_ = 0;
   std::atomic<uint64_t> shuffles_ended_ = 0;
+  bool is_remote_ = false;
   Library library_;
   std::optional<std::string> init_args_;
   std::vector<const Proof*> proofs_;

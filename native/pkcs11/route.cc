@@ -95,9 +95,8 @@ void Route::Establish(Rung rung) {
 std::shared_ptr<const Way> Route::Build() {
   Suspect(nullptr);
   if (modules_.loaded.empty()) modules_ = LoadModules(options_.token);
-  const Token token = FindToken(modules_, options_.token);
+  const auto [token, use] = TakeToken(modules_, options_.token);
   Suspect(token.owner);
-  const Module::Use use(*token.owner);
   return std::make_shared<const Way>(Way{.modules = modules_, .token = token, .login = LoginTo(token)});
 }
 

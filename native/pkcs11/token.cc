@@ -132,11 +132,8 @@ std::string Wanted(const TokenQuery& query) {
 
 LoadedToken Load(const TokenQuery& query) {
   Modules modules = LoadModules(query);
-  for (;;) {
-    const Token token = FindToken(modules, query);
-    Module::Use use(*token.owner);
-    if (token.owner->starts() == token.start) return {std::move(modules), token, std::move(use)};
-  }
+  auto [token, use] = TakeToken(modules, query);
+  return {std::move(modules), token, std::move(use)};
 }
 
 }  // namespace
@@ -158,6 +155,14 @@ Token FindToken(const Modules& modules, const TokenQuery& query) {
   }
   throw Refusal("ERR_TOKEN_AMBIGUOUS", "several tokens" + Wanted(query) + ": " + NamesOf(matching) +
                                            "; choose one by its serial or slot");
+}
+
+UsedToken TakeToken(const Modules& modules, const TokenQuery& query) {
+  for (;;) {
+    const Token token = FindToken(modules, query);
+    Module::Use use(*token.owner);
+    if (token.owner->starts() == token.start) return {token, std::move(use)};
+  }
 }
 
 LoadedTokens LoadTokens(const TokenQuery& query) {

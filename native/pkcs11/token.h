@@ -22,6 +22,11 @@ struct Token {
   std::string Name() const;
 };
 
+struct UsedToken {
+  Token token;
+  Module::Use use;  // of the token's module
+};
+
 /// A token and the modules that were loaded to find it.
 struct LoadedToken {
   Modules modules;
@@ -44,5 +49,8 @@ LoadedToken LoadToken(const TokenQuery& query);
 
 /// The same among modules that are loaded already, without another try.
 Token FindToken(const Modules& modules, const TokenQuery& query);
+
+/// The same, and its module is not started anew from then on.
+UsedToken TakeToken(const Modules& modules, const TokenQuery& query);
 
 }  // namespace aws_hmac::pkcs11

@@ -11,6 +11,10 @@
 //   fail CALL CODE [TIMES]      the next TIMES calls (all by default) give this code and are not handed on
 //   broken CODE                 every call but C_Initialize gives this code, until C_Finalize has been called
 //   limit NUMBER                so many sessions at once, counted from when the module was started
+//   logout CALL TIMES           somebody else in the process logs the token's user out, TIMES times, each
+//                               before the hundredth such call since, while no other is in the module
+//   close CALL TIMES            the same with all sessions of the token closed
+//                               (for both CALL is C_SignInit or C_Sign)
 //
 //   refuse ATTRIBUTE CODE       no key is made with this CK_ATTRIBUTE_TYPE in its template (C_CreateObject,
 //                               C_UnwrapKey)
@@ -38,16 +42,18 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kMaxRules = 32 };
+enum { kMaxRules = 32, kEvery = 100 };
 
 struct rule {
   char what[16];
   char call[32];
   unsigned long number;
   unsigned long times;
+  unsigned long calls;
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t inside = PTHREAD_RWLOCK_INITIALIZER;  // held while the module is called
 static CK_FUNCTION_LIST* real;
 static CK_FUNCTION_LIST ours;
 static struct rule rules[kMaxRules];
@@ -142,10 +148,37 @@ static CK_RV advise(const char* call, const char* detail) {
   }
 }
 
-#define ADVISE(name, parameters, arguments)          \
-  static CK_RV proxy_##name parameters {             \
-    const CK_RV rv = advise(#name, "");              \
-    return rv == CKR_OK ? real->name arguments : rv; \
+static int takes(const char* what, const char* call) {
+  pthread_mutex_lock(&mutex);
+  struct rule* const rule = find(what, call);
+  const int takes = rule != NULL && rule->number > 0 && ++rule->calls % kEvery == 0;
+  if (takes) rule->number--;
+  pthread_mutex_unlock(&mutex);
+  return takes;
+}
+
+// What somebody else in the process does before a call on this session.
+static void disturb(const char* call, CK_SESSION_HANDLE session) {
+  const int logs_out = takes("logout", call);
+  const int closes = takes("close", call);
+  if (!logs_out && !closes) return;
+  CK_SESSION_INFO info;
+  pthread_rwlock_wrlock(&inside);
+  if (real->C_GetSessionInfo(session, &info) == CKR_OK) {
+    if (logs_out) real->C_Logout(session);
+    if (closes) real->C_CloseAllSessions(info.slotID);
+  }
+  pthread_rwlock_unlock(&inside);
+}
+
+#define ADVISE(name, parameters, arguments) \
+  static CK_RV proxy_##name parameters {    \
+    CK_RV rv = advise(#name, "");           \
+    if (rv != CKR_OK) return rv;            \
+    pthread_rwlock_rdlock(&inside);         \
+    rv = real->name arguments;              \
+    pthread_rwlock_unlock(&inside);         \
+    return rv;                              \
   }
 
 ADVISE(C_GetInfo, (CK_INFO * info), (info))
@@ -173,16 +206,31 @@ ADVISE(C_FindObjectsInit, (CK_SESSION_HANDLE session, CK_ATTRIBUTE* template, CK
 ADVISE(C_FindObjects, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE* objects, CK_ULONG most, CK_ULONG* count),
        (session, objects, most, count))
 ADVISE(C_FindObjectsFinal, (CK_SESSION_HANDLE session), (session))
-ADVISE(C_SignInit, (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key),
-       (session, mechanism, key))
-ADVISE(C_Sign,
-       (CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG size, CK_BYTE* signature,
-        CK_ULONG* signature_size),
-       (session, data, size, signature, signature_size))
 ADVISE(C_GenerateKey,
        (CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_ATTRIBUTE* template, CK_ULONG count,
         CK_OBJECT_HANDLE* key),
        (session, mechanism, template, count, key))
+
+static CK_RV proxy_C_SignInit(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+  CK_RV rv = advise("C_SignInit", "");
+  if (rv != CKR_OK) return rv;
+  disturb("C_SignInit", session);
+  pthread_rwlock_rdlock(&inside);
+  rv = real->C_SignInit(session, mechanism, key);
+  pthread_rwlock_unlock(&inside);
+  return rv;
+}
+
+static CK_RV proxy_C_Sign(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG size, CK_BYTE* signature,
+                          CK_ULONG* signature_size) {
+  CK_RV rv = advise("C_Sign", "");
+  if (rv != CKR_OK) return rv;
+  disturb("C_Sign", session);
+  pthread_rwlock_rdlock(&inside);
+  rv = real->C_Sign(session, data, size, signature, signature_size);
+  pthread_rwlock_unlock(&inside);
+  return rv;
+}
 
 // What the instructions say of an attribute or a mechanism; 0 for nothing.
 static int attribute_rule(const char* what, CK_ATTRIBUTE_TYPE type, unsigned long* value) {
@@ -231,7 +279,9 @@ static CK_RV proxy_C_UnwrapKey(CK_SESSION_HANDLE session, CK_MECHANISM* mechanis
 static CK_RV proxy_C_GetAttributeValue(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
                                        CK_ATTRIBUTE* template, CK_ULONG count) {
   CK_RV rv = advise("C_GetAttributeValue", "");
+  pthread_rwlock_rdlock(&inside);
   if (rv == CKR_OK) rv = real->C_GetAttributeValue(session, object, template, count);
+  pthread_rwlock_unlock(&inside);
   unsigned long value = 0;
   for (CK_ULONG i = 0; i < count; i++) {
     if (template[i].pValue == NULL || !attribute_rule("tell", template[i].type, &value)) continue;
@@ -265,8 +315,10 @@ static CK_RV proxy_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void* app, CK_
   if (rv != CKR_OK) return rv;
   pthread_mutex_lock(&mutex);
   const struct rule* const limit = find("limit", NULL);
+  pthread_rwlock_rdlock(&inside);
   rv = limit != NULL && sessions >= limit->number ? CKR_SESSION_COUNT
                                                   : real->C_OpenSession(slot, flags, app, notify, session);
+  pthread_rwlock_unlock(&inside);
   if (rv == CKR_OK) sessions++;
   pthread_mutex_unlock(&mutex);
   return rv;
@@ -274,7 +326,9 @@ static CK_RV proxy_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void* app, CK_
 
 static CK_RV proxy_C_CloseSession(CK_SESSION_HANDLE session) {
   CK_RV rv = advise("C_CloseSession", "");
+  pthread_rwlock_rdlock(&inside);
   if (rv == CKR_OK) rv = real->C_CloseSession(session);
+  pthread_rwlock_unlock(&inside);
   pthread_mutex_lock(&mutex);
   if (rv == CKR_OK) sessions--;
   pthread_mutex_unlock(&mutex);
@@ -315,11 +369,13 @@ static CK_RV proxy_C_Login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8
   pthread_mutex_unlock(&mutex);
   if (locked) return CKR_PIN_LOCKED;
   if (pin == NULL && entered[0] == '\0') return CKR_FUNCTION_CANCELED;
+  pthread_rwlock_rdlock(&inside);
   if (pin == NULL) {
     rv = real->C_Login(session, user, (CK_UTF8CHAR*)entered, strlen(entered));
   } else {
     rv = real->C_Login(session, user, pin, size);
   }
+  pthread_rwlock_unlock(&inside);
   pthread_mutex_lock(&mutex);
   if (rv == CKR_PIN_INCORRECT) wrong_pins++;
   if (rv == CKR_OK) wrong_pins = 0;

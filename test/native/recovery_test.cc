@@ -97,6 +97,20 @@ TEST_F(Recovery, ASessionCopyOfARemovedKeySignsNoLongerThanItsTime) {
   ExpectMac(*shorter);
 }
 
+TEST_F(Recovery, SessionCopiesOfSeveralThreadsStopWithTheKey) {
+  EXPECT_EQ(OpenOptions{}.copy_for, std::chrono::seconds(30));
+  Import("several");
+  OpenOptions options = Copying("several", milliseconds(0));
+  options.threads = 4;
+  std::vector<std::unique_ptr<HmacDevice>> lanes;
+  lanes.push_back(OpenKey(std::move(options)));
+  while (auto lane = lanes.front()->Another()) lanes.push_back(std::move(lane));
+  ASSERT_EQ(lanes.size(), 4U);
+  for (auto& lane : lanes) ExpectMac(*lane);
+  Destroy("several");
+  for (auto& lane : lanes) ExpectFailure("ERR_KEY_NOT_FOUND", [&] { lane->Sign(AsBytes(kMessage)); });
+}
+
 TEST_F(Recovery, CopiesThatWereReplacedAreRemoved) {
   Import("replaced");
   const auto device = OpenKey(Copying("replaced", milliseconds(0)));

@@ -53,5 +53,5 @@ describeWith(["nss", "opensc"], "NSS softokn", () => {
       ).rejects.toMatchObject({ operation: "C_UnwrapKey", rvName: "CKR_WRAPPED_KEY_INVALID" });
       expect(await nss.keys()).not.toContain("never");
     });
-  });
+  }, ["logout"]);
 });

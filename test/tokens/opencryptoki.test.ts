@@ -1,7 +1,9 @@
-import { importPkcs11Key, openPkcs11Key } from "../../lib/index.js";
+import { importPkcs11Key, listPkcs11Keys, openPkcs11Key } from "../../lib/index.js";
 import { secretAccessKey as secret } from "../support/backends.js";
+import { allRight, flood } from "../support/flood.js";
 import { describeInNamespace } from "../support/namespace.js";
 import { makeOpenCryptoki } from "../support/opencryptoki.js";
+import { makeProxyModule } from "../support/proxy-module.js";
 import { pkcs11Tool, type TestToken } from "../support/token.js";
 import { expectSigns, judging, place, tokenSuite, wrongPin } from "./suite.js";
 
@@ -20,6 +22,48 @@ function locking(token: () => TestToken): void {
     await expect(third).rejects.toMatchObject({ code: "ERR_PIN_FINAL_TRY" });
     await expectSigns({ ...options, pin: token().pin, allowFinalTry: true });
     await expectSigns({ ...options, pin: token().pin }); // it counts from nought again
+  });
+}
+
+/** The same where many ask at once, as it counts. */
+function counting(token: () => TestToken): void {
+  const pinState = async (): Promise<string | undefined> =>
+    (await listPkcs11Keys(place(token()))).tokens[0]?.pinState;
+
+  test("however many instances and threads have one wrong PIN, it gets it once", async () => {
+    await expectSigns({ ...place(token()), label: "signer", pin: token().pin });
+    expect(await pinState()).toBe("ok");
+    const options = { ...place(token()), label: "signer", pin: wrongPin(token()), threads: 4 };
+    const code = (opening: Promise<unknown>): Promise<string> =>
+      opening.then(
+        () => "opened",
+        (error) => error.code,
+      );
+    const here = Array.from({ length: 8 }, () => code(openPkcs11Key(options)));
+    expect(await Promise.all(here)).toEqual(Array(8).fill("ERR_PIN_INCORRECT"));
+    expect(await pinState()).toBe("count-low"); // after two it would be final-try
+    await expectSigns({ ...place(token()), label: "signer", pin: token().pin });
+    expect(await pinState()).toBe("ok");
+  });
+
+  test("a PIN that was changed under four threads with 256 calls reaches it once", async () => {
+    const proxy = await makeProxyModule(token().module);
+    const options = { ...place(token()), module: proxy.module, label: "signer" };
+    const changePin = (pin: string, to: string): Promise<string> =>
+      pkcs11Tool(token(), ["--change-pin", "--new-pin", to], pin);
+    const changed = wrongPin(token());
+    try {
+      await using key = await openPkcs11Key({ ...options, pin: token().pin, threads: 4 });
+      expect(await flood(key)).toEqual(allRight);
+      await changePin(token().pin, changed);
+      proxy.instruct("broken 0x30");
+      expect(await flood(key)).toEqual({ right: 0, codes: ["ERR_PIN_INCORRECT"] });
+      expect(await flood(key)).toEqual({ right: 0, codes: ["ERR_PIN_INCORRECT"] });
+      expect(await pinState()).toBe("count-low");
+    } finally {
+      await changePin(changed, token().pin);
+      proxy.remove();
+    }
   });
 }
 
@@ -46,9 +90,14 @@ function secrecy(token: () => TestToken): void {
 }
 
 describeInNamespace(["opencryptoki", "opensc"], "openCryptoki", __filename, () =>
-  tokenSuite(makeOpenCryptoki, (token) => {
-    judging(token);
-    secrecy(token);
-    locking(token);
-  }),
+  tokenSuite(
+    makeOpenCryptoki,
+    (token) => {
+      judging(token);
+      secrecy(token);
+      locking(token);
+      counting(token);
+    },
+    ["close"],
+  ),
 );

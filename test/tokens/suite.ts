@@ -15,6 +15,7 @@ import { contract } from "../contract/contract.js";
 import { secretAccessKey as secret } from "../support/backends.js";
 import { temporaryFolder } from "../support/process.js";
 import { pkcs11Tool, type TestToken } from "../support/token.js";
+import { type Disturbance, faults } from "./faults.js";
 import { provisioning } from "./provisioning.js";
 
 export function hmac(message: Uint8Array, key = secret): string {
@@ -227,10 +228,15 @@ export function judging(token: () => TestToken): void {
   });
 }
 
-/** Importing, signing and the contract of every HmacKey, on a token; and then `more`. */
+/**
+ * Importing, signing, faults and the contract of every HmacKey, on a token; and then `more`.
+ *
+ * @param crashesAt what its module does not survive, when others in the process do it
+ */
 export function tokenSuite(
   start: () => Promise<TestToken>,
   more: (token: () => TestToken) => void = () => undefined,
+  crashesAt: readonly Disturbance[] = [],
 ): void {
   let token: TestToken;
   beforeAll(async () => {
@@ -241,6 +247,7 @@ export function tokenSuite(
   describe("importing", () => importing(() => token));
   describe("provisioning", () => provisioning(() => token));
   describe("signing", () => signing(() => token));
+  describe("in trouble", () => faults(() => token, crashesAt));
   describe("as an HmacKey", () =>
     contract({
       start: async () => ({
