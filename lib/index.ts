@@ -85,9 +85,11 @@ export {
 } from "./provision/tpm.js";
 export { type WrapForTpmOptions, wrapForTpm } from "./provision/wrap-for-tpm.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
+export type { ChunkTrailer } from "./sigv4/chunk-trailer.js";
 export type { EcdsaCacheMode } from "./sigv4/ecdsa-keys.js";
 export type { KeyCacheMetrics, KeyCacheMode } from "./sigv4/key-cache.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";
+export type { SignChunksOptions, SignedChunks } from "./sigv4/signed-chunks.js";
 export { HmacSigner } from "./sigv4/signer.js";
 export type { HmacSignerOptions, PresignUrlOptions } from "./sigv4/signer-options.js";
 export { HmacSignerV4a, type HmacSignerV4aOptions } from "./sigv4/signer-v4a.js";

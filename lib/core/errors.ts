@@ -126,6 +126,7 @@ export const errorCodes = [
   // signing
   "ERR_SIGN_INPUT",
   "ERR_EXPIRES_IN",
+  "ERR_BODY_LENGTH",
   "ERR_IDENTITY_MISUSE",
   "ERR_SIGV4A_UNSUPPORTED",
   "ERR_MAC_LENGTH",

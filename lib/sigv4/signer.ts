@@ -36,6 +36,7 @@ import { KeyCache, type KeyCacheMetrics } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
 import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
+import { type SignChunksOptions, type SignedChunks, signChunks } from "./signed-chunks.js";
 import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
 import type { SigningScope } from "./signing-key-source.js";
 
@@ -139,6 +140,16 @@ export class HmacSigner
   /** The message with its signature, as `sign` gives it. */
   signMessage(message: SignableMessage, options: MessageSigningArguments): Promise<SignedMessage> {
     return this.sign(message, options);
+  }
+
+  /**
+   * The request to send for an S3 upload whose body is signed in chunks while it is sent, and what the body goes through
+   * for that. Chunks are signed on the request's date, after midnight too; with `keyCache: "none"` each asks the device.
+   */
+  async signChunks(request: SignableRequest, options: SignChunksOptions = {}): Promise<SignedChunks> {
+    if (!this.#isS3)
+      throw new SigningError("ERR_SIGN_INPUT", "only S3 takes a body that is signed in chunks");
+    return signChunks(this, this.#keys, request, options);
   }
 
   /**
