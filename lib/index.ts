@@ -91,6 +91,11 @@ export type { KeyCacheMetrics, KeyCacheMode } from "./sigv4/key-cache.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";
 export type { SignChunksOptions, SignedChunks } from "./sigv4/signed-chunks.js";
 export { HmacSigner } from "./sigv4/signer.js";
-export type { HmacSignerOptions, PresignUrlOptions } from "./sigv4/signer-options.js";
+export type {
+  HmacSignerOptions,
+  PresignUrlItem,
+  PresignUrlOptions,
+  PresignUrlsOptions,
+} from "./sigv4/signer-options.js";
 export { HmacSignerV4a, type HmacSignerV4aOptions } from "./sigv4/signer-v4a.js";
 export type { KeySource, SigningKeySource, SigningScope } from "./sigv4/signing-key-source.js";

@@ -1,4 +1,5 @@
 import type { DateInput, Provider } from "@smithy/types";
+import type { SigningError } from "../core/errors.js";
 import type { SignableRequest } from "./canonical-input.js";
 import type { KeyCacheMode } from "./key-cache.js";
 import type { KeySource } from "./signing-key-source.js";
@@ -31,4 +32,22 @@ export interface PresignUrlOptions {
   signingDate?: DateInput | undefined;
   /** Headers that will be sent with the URL. They are signed; x-amz-… ones move into the query. */
   headers?: SignableRequest["headers"] | undefined;
+}
+
+/** A URL with options of its own, which take precedence over those of the batch. */
+export interface PresignUrlItem extends PresignUrlOptions {
+  url: string | URL;
+}
+
+export interface PresignUrlsOptions extends PresignUrlOptions {
+  /** Ends the batch: it rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Called with a URL that cannot be signed (`ERR_SIGN_INPUT`, `ERR_EXPIRES_IN`), what was given for it and its index, from 0:
+   * the batch goes on, with the string that this returns in the URL's place, or without any. By default the batch
+   * rejects with the error.
+   */
+  onError?:
+    | ((error: SigningError, item: string | URL | PresignUrlItem, index: number) => string | undefined)
+    | undefined;
 }

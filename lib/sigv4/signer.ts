@@ -34,10 +34,16 @@ import { defaultExpiry, FastPresigner, type PresignTerms, presignTerms } from ".
 import { FastSigner } from "./fast-signer.js";
 import { KeyCache, type KeyCacheMetrics } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
+import { presignUrls } from "./presign-urls.js";
 import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
 import { type SignChunksOptions, type SignedChunks, signChunks } from "./signed-chunks.js";
-import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
+import type {
+  HmacSignerOptions,
+  PresignUrlItem,
+  PresignUrlOptions,
+  PresignUrlsOptions,
+} from "./signer-options.js";
 import type { SigningScope } from "./signing-key-source.js";
 
 /**
@@ -172,6 +178,28 @@ export class HmacSigner
     const fast = this.#presignNow(url, presignTerms(options));
     const presigned = typeof fast === "string" ? fast : await fast;
     return presigned ?? this.#presignUrl(url, options);
+  }
+
+  /**
+   * The presigned URLs of `urls`, in order, at batch speed. They may come with options of their own. A URL is read when
+   * one is asked for, and 64 ahead at most while a device is waited for; the event loop turns every millisecond.
+   *
+   * @returns what rejects with ERR_SIGN_INPUT or ERR_EXPIRES_IN for a URL that cannot be signed, naming its index from 0,
+   * unless `onError` is given; with what `urls` rejects with, the signal's reason, or the key's error
+   * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_EXPIRES_IN`, `ERR_SIGN_INPUT` for the options
+   */
+  presignUrls(
+    urls: Iterable<string | URL | PresignUrlItem> | AsyncIterable<string | URL | PresignUrlItem>,
+    options: PresignUrlsOptions = {},
+  ): AsyncGenerator<string, void, undefined> {
+    const presigner = {
+      now: (url: string | URL, terms: PresignTerms | undefined): string | undefined => {
+        const presigned = typeof this.#region === "string" ? this.#presignNow(url, terms) : undefined;
+        return typeof presigned === "string" ? presigned : undefined;
+      },
+      later: (url: string | URL, own: PresignUrlOptions): Promise<string> => this.presignUrl(url, own),
+    };
+    return presignUrls(presigner, urls, options);
   }
 
   async #presignUrl(url: string | URL, options: PresignUrlOptions): Promise<string> {

@@ -1,0 +1,84 @@
+import { AwsHmacError, SigningError } from "../core/errors.js";
+import { invalid } from "../core/validate.js";
+import { expiresIn, signingDate } from "./checks.js";
+import { type PresignTerms, presignTerms } from "./fast-presigner.js";
+import { inOrder } from "./in-order.js";
+import type { PresignUrlItem, PresignUrlOptions, PresignUrlsOptions } from "./signer-options.js";
+
+export type UrlItem = string | URL | PresignUrlItem;
+
+/** The two ways of a signer to presign a URL. */
+export interface UrlPresigner {
+  /** Undefined where it takes waiting. */
+  now(url: string | URL, terms: PresignTerms | undefined): string | undefined;
+  later(url: string | URL, options: PresignUrlOptions): Promise<string>;
+}
+
+/**
+ * The presigned URLs of `items`, in order.
+ *
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_EXPIRES_IN`, `ERR_SIGN_INPUT` for options that no item could be signed with
+ */
+export function presignUrls(
+  presigner: UrlPresigner,
+  items: Iterable<UrlItem> | AsyncIterable<UrlItem>,
+  { signal, onError, ...options }: PresignUrlsOptions,
+): AsyncGenerator<string, void, undefined> {
+  checkItems(items);
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalid("signal must be an AbortSignal");
+  if (onError !== undefined && typeof onError !== "function") throw invalid("onError must be a function");
+  if (options.expiresIn !== undefined) expiresIn(options.expiresIn);
+  if (options.signingDate !== undefined) signingDate(options.signingDate);
+  const terms = presignTerms(options);
+  return inOrder<UrlItem>(
+    items,
+    {
+      now: (item) => {
+        if (typeof item === "string") return presigner.now(item, terms);
+        const own = ownOptions(item, options);
+        return presigner.now(urlOf(item), own === options ? terms : presignTerms(own));
+      },
+      later: (item) => presigner.later(urlOf(item), ownOptions(item, options)),
+      failed: (reason, item, index) => {
+        const error = itemError(reason, index);
+        if (!onError || !(error instanceof SigningError) || error === reason) throw error;
+        return onError(error, item, index) ?? undefined;
+      },
+    },
+    signal,
+  );
+}
+
+function checkItems(items: unknown): void {
+  const isIterable =
+    typeof items === "object" &&
+    items !== null &&
+    (Symbol.asyncIterator in items || Symbol.iterator in items);
+  if (!isIterable)
+    throw invalid("urls must be an iterable or an async iterable of URLs, such as an array or a stream");
+}
+
+function isOptions(item: UrlItem): item is PresignUrlItem {
+  return typeof item === "object" && item !== null && !(item instanceof URL);
+}
+
+function urlOf(item: UrlItem): string | URL {
+  return isOptions(item) ? item.url : item;
+}
+
+function ownOptions(item: UrlItem, options: PresignUrlOptions): PresignUrlOptions {
+  if (!isOptions(item)) return options;
+  const { url: _, ...own } = item;
+  const given = Object.entries(own).filter(([, value]) => value !== undefined);
+  return { ...options, ...Object.fromEntries(given) };
+}
+
+/** The error of an item that cannot be signed, with its index; what is no fault of the item as it is. */
+function itemError(reason: unknown, index: number): unknown {
+  const isFault =
+    reason instanceof AwsHmacError && (reason.code === "ERR_SIGN_INPUT" || reason.code === "ERR_EXPIRES_IN");
+  return isFault
+    ? new SigningError(reason.code, `item ${index}: ${reason.message}`, { cause: reason })
+    : reason;
+}
