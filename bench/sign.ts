@@ -1,3 +1,6 @@
+import { performance } from "node:perf_hooks";
+import { Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { HmacSigner, insecureMemoryKey } from "aws-hmac";
@@ -27,14 +30,19 @@ export const presign: Part = async (effort) => {
   await using key = insecureMemoryKey(secretAccessKey);
   await using signer = new HmacSigner({ key, accessKeyId, region, service });
   const ours: Sign = (signingDate = new Date()) => signer.presignUrl(url, { expiresIn, signingDate });
-  await requireSameSignature([smithyPresign, ours, aws4Presign]);
+  const inBatch: Sign = async (signingDate = new Date()) => {
+    for await (const presigned of signer.presignUrls([url], { expiresIn, signingDate })) return presigned;
+    return undefined;
+  };
+  await requireSameSignature([smithyPresign, ours, inBatch, aws4Presign]);
 
   const client = new S3Client({ region, credentials });
   const command = new GetObjectCommand({ Bucket: "bucket", Key: "folder/photo of a cat.jpg" });
   const contenders = [
     one("smithy presign and format", smithyPresign),
-    one("aws-hmac presignUrl", ours),
-    one("aws4 signQuery", aws4Presign),
+    { ...one("aws-hmac presignUrl", ours), targets: [6], targetDelay: 5 },
+    { ...batch("aws-hmac presignUrls, into a stream", signer), targets: [10, 4], targetDelay: 5 },
+    { ...one("aws4 signQuery", aws4Presign), baseline: true },
     one("AWS SDK getSignedUrl", () => getSignedUrl(client, command, { expiresIn })),
   ];
   printRates("Presigned S3 GETs, one after the other", await compare(contenders, effort));
@@ -51,12 +59,40 @@ export const sign: Part = async (effort) => {
   };
   await requireSameSignature([smithySign, ours, aws4Sign]);
 
-  const contenders = [one("smithy sign", smithySign), one("aws-hmac sign", ours), one("aws4 sign", aws4Sign)];
+  const contenders = [
+    one("smithy sign", smithySign),
+    { ...one("aws-hmac sign", ours), targets: [2.2, 1], targetDelay: 5 },
+    { ...one("aws4 sign", aws4Sign), baseline: true },
+  ];
   printRates("Signed S3 GETs (headers), one after the other", await compare(contenders, effort));
 };
 
 function one(name: string, sign: Sign): Contender {
   return { name, run: (seconds) => load(() => sign(), 1, seconds) };
+}
+
+/** URLs of other objects each, into a stream that takes 64 KiB at a time and drops it. */
+function batch(name: string, signer: HmacSigner): Contender {
+  const run = async (seconds: number): Promise<number> => {
+    const begin = performance.now();
+    const end = begin + seconds * 1000;
+    let count = 0;
+    function* urls(): Generator<string> {
+      while (performance.now() < end) yield url + count++;
+    }
+    async function* chunks(): AsyncGenerator<string> {
+      let chunk = "";
+      for await (const presigned of signer.presignUrls(urls(), { expiresIn })) {
+        chunk += `${presigned}\n`;
+        if (chunk.length < 65_536) continue;
+        yield chunk;
+        chunk = "";
+      }
+    }
+    await pipeline(chunks(), new Writable({ write: (_chunk, _encoding, done) => done() }));
+    return (count * 1000) / (performance.now() - begin);
+  };
+  return { name, run };
 }
 
 /** Only the same work can be compared. */

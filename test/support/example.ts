@@ -1,6 +1,10 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
 import process from "node:process";
+import { SignatureV4 } from "@smithy/signature-v4";
+import { secretAccessKey } from "./backends.js";
+import { PlainSha256 } from "./plain-sha256.js";
+import { accessKeyId } from "./signer.js";
 
 /** How a program ended. */
 export interface Ended {
@@ -25,4 +29,44 @@ export function runExample(
     );
     child.stdin?.end(input);
   });
+}
+
+/** Where an example finds the key of a backend. */
+export function keyVariables(child: object): NodeJS.ProcessEnv {
+  const { tpm, pkcs11 } = child as {
+    tpm?: { tcti: string; handle: number; auth: { password: string } };
+    pkcs11?: { module: string; tokenLabel: string; label: string; pin: string };
+  };
+  if (tpm) {
+    const tcti = encodeURIComponent(tpm.tcti);
+    return { SIGNING_KEY: `tpm:0x${tpm.handle.toString(16)}?tcti=${tcti}`, KEY_PASSWORD: tpm.auth.password };
+  }
+  const { module, tokenLabel, label, pin = "" } = pkcs11 ?? {};
+  const { SOFTHSM2_CONF } = process.env;
+  const SIGNING_KEY = `pkcs11:token=${encodeURIComponent(tokenLabel ?? "")};object=${label}?module-path=${module}`;
+  return { SOFTHSM2_CONF, SIGNING_KEY, TOKEN_PIN: pin };
+}
+
+/** What smithy signs for an object of my-bucket at the date of a presigned URL, with the plain secret. */
+export async function signatureOf(name: string, url: URL): Promise<string | undefined> {
+  const smithy = new SignatureV4({
+    ...{ region: "eu-central-1", service: "s3", sha256: PlainSha256, uriEscapePath: false },
+    credentials: { accessKeyId, secretAccessKey },
+  });
+  const hostname = "my-bucket.s3.eu-central-1.amazonaws.com";
+  const [, y, mo, d, h, mi, s] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(url.searchParams.get("X-Amz-Date") ?? "") ?? [];
+  const presigned = await smithy.presign(
+    {
+      ...{ method: "GET", protocol: "https:", hostname, query: {} },
+      path: `/${encodeURIComponent(name).replaceAll("%2F", "/")}`,
+      headers: { host: hostname, "x-amz-content-sha256": "UNSIGNED-PAYLOAD" },
+    },
+    {
+      ...{ signingDate: new Date(`${y}-${mo}-${d}T${h}:${mi}:${s}Z`), expiresIn: 3600 },
+      unhoistableHeaders: new Set(["x-amz-content-sha256"]),
+      unsignableHeaders: new Set(["x-amz-content-sha256"]),
+    },
+  );
+  return presigned.query?.["X-Amz-Signature"] as string;
 }
