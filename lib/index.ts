@@ -84,6 +84,15 @@ export {
   type TpmImportToPem,
 } from "./provision/tpm.js";
 export { type WrapForTpmOptions, wrapForTpm } from "./provision/wrap-for-tpm.js";
+export {
+  type CacheTokenTarget,
+  type DsqlTokenTarget,
+  IamAuthTokens,
+  type IamAuthTokensOptions,
+  type IamTokenTerms,
+  type MskToken,
+  type RdsTokenTarget,
+} from "./sigv4/auth-tokens.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
 export type { ChunkTrailer } from "./sigv4/chunk-trailer.js";
 export type { EcdsaCacheMode } from "./sigv4/ecdsa-keys.js";

@@ -10,6 +10,7 @@ const values = [
   "CredentialsError",
   "HmacSigner",
   "HmacSignerV4a",
+  "IamAuthTokens",
   "Pkcs11Error",
   "SigningError",
   "TpmError",
