@@ -97,6 +97,12 @@ export type { SignableRequest } from "./sigv4/canonical-input.js";
 export type { ChunkTrailer } from "./sigv4/chunk-trailer.js";
 export type { EcdsaCacheMode } from "./sigv4/ecdsa-keys.js";
 export type { KeyCacheMetrics, KeyCacheMode } from "./sigv4/key-cache.js";
+export {
+  createPresignedPost,
+  type PostCondition,
+  type PresignedPost,
+  type PresignedPostOptions,
+} from "./sigv4/presigned-post.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";
 export type { SignChunksOptions, SignedChunks } from "./sigv4/signed-chunks.js";
 export { HmacSigner } from "./sigv4/signer.js";

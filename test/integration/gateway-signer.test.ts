@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { HmacSigner, type SignableRequest } from "../../lib/index.js";
-import { gatewaySuite, oddKeys, partSize, region } from "../support/gateway-suite.js";
+import { createPresignedPost, HmacSigner, type SignableRequest } from "../../lib/index.js";
+import { gatewaySuite, oddKeys, partSize, provePost, region } from "../support/gateway-suite.js";
 import { send, type Wire, wireOf, wireOfUrl } from "../support/wire.js";
 
 const encodePath = (key: string): string => key.split("/").map(encodeURIComponent).join("/");
@@ -40,6 +40,23 @@ gatewaySuite("asked by HmacSigner", (suite) => {
     expect(list.body).toContain("<KeyCount>1</KeyCount>");
     await suite.prove(await signed("DELETE", path), 204);
     expect((await send(suite.gateway.endpoint, await signed("GET", path))).status).toBe(404);
+  });
+
+  test("a form that posts an object", async () => {
+    const filename = `\${filename}`; // the server puts the name in
+    const url = `${suite.gateway.endpoint}/${suite.bucket}`;
+    const form = await createPresignedPost({
+      ...{ signer, url, bucket: suite.bucket, key: `form/${filename}`, expiresIn: 600 },
+      conditions: [
+        ["starts-with", "$key", "form/"],
+        ["content-length-range", 1, 100],
+      ],
+    });
+    const path = `/${suite.bucket}/${encodePath("form/a + b.txt")}`;
+    const status = async (): Promise<number> =>
+      (await send(suite.gateway.endpoint, await signed("HEAD", path))).status;
+    await provePost(form, { content: "of our own form", otherKey: `elsewhere/${filename}`, status });
+    expect((await send(suite.gateway.endpoint, await signed("GET", path))).body).toBe("of our own form");
   });
 
   test.each(oddKeys)("URLs of an object called %s", async (name) => {

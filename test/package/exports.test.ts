@@ -14,6 +14,7 @@ const values = [
   "Pkcs11Error",
   "SigningError",
   "TpmError",
+  "createPresignedPost",
   "errorCodes",
   "fromAssumeRole",
   "fromSessionToken",

@@ -109,3 +109,34 @@ export function gatewaySuite(name: string, define: (suite: GatewaySuite) => void
     }
   });
 }
+
+/**
+ * A form for a file called `a + b.txt` of 1 to 100 bytes: refused with each change, and accepted as it is. `status`: what the
+ * gateway says of the object.
+ */
+export async function provePost(
+  { url, fields }: { url: string; fields: Record<string, string> },
+  { content, otherKey, status }: { content: string; otherKey: string; status(): Promise<number> },
+): Promise<void> {
+  const post = async (changes: Record<string, string> = {}, sent = content): Promise<number> => {
+    const form = new FormData();
+    for (const [name, value] of Object.entries({ ...fields, ...changes })) form.append(name, value);
+    form.append("file", new Blob([sent]), "a + b.txt");
+    return (await fetch(url, { method: "POST", body: form })).status;
+  };
+  const policy = JSON.parse(Buffer.from(fields.Policy ?? "", "base64").toString());
+  policy.conditions = policy.conditions.slice(1);
+  const signature = fields["X-Amz-Signature"] ?? "";
+  for (const changes of <Record<string, string>[]>[
+    { "X-Amz-Signature": signature.slice(0, -1) + (signature.endsWith("0") ? "1" : "0") },
+    { Policy: Buffer.from(JSON.stringify(policy)).toString("base64") },
+    { "X-Amz-Credential": `X${fields["X-Amz-Credential"]}` },
+    { key: otherKey },
+  ]) {
+    expect([changes, await post(changes)]).toEqual([changes, 403]);
+  }
+  expect(await post({}, "x".repeat(101))).toBe(400);
+  expect(await status()).toBe(404);
+  expect(await post()).toBe(204);
+  expect(await status()).toBe(200);
+}
