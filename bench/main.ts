@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { flat } from "./flat.js";
 import { memory } from "./memory.js";
 import { networkHsm } from "./network-hsm.js";
 import type { Part } from "./part.js";
@@ -11,6 +12,7 @@ const parts = new Map<string, Part[]>([
   ["pkcs11", [pkcs11, networkHsm]],
   ["memory", [memory]],
   ["sign", [presign, sign]],
+  ["flat", [flat]],
 ]);
 
 const usage = `npm run bench -- [${[...parts.keys()].join("|")}…] [--seconds N] [--rounds N]`;

@@ -37,6 +37,8 @@ export interface Result {
 
 export interface Comparison {
   results: Result[];
+  /** Which of the results the ratios are to: their indices. */
+  baselines: number[];
   /** The delay in the same rounds while nothing ran. */
   idle: Delay;
   idleStat: number;
@@ -126,7 +128,11 @@ export async function compare(
     targetDelay: contender.targetDelay,
     stat: median(times),
   }));
-  return { results, idle: medianDelay(nothing.delays), idleStat: median(nothing.stats) };
+  return {
+    results,
+    baselines: baselines.map((baseline) => compared.indexOf(baseline)),
+    ...{ idle: medianDelay(nothing.delays), idleStat: median(nothing.stats) },
+  };
 }
 
 function milliseconds(nanoseconds: number): number {

@@ -19,7 +19,7 @@ import {
   smithySign,
   url,
 } from "./peers.js";
-import { printRates } from "./table.js";
+import { printRatesAndDelays } from "./table.js";
 
 const credentials = { accessKeyId, secretAccessKey };
 
@@ -45,7 +45,7 @@ export const presign: Part = async (effort) => {
     { ...one("aws4 signQuery", aws4Presign), baseline: true },
     one("AWS SDK getSignedUrl", () => getSignedUrl(client, command, { expiresIn })),
   ];
-  printRates("Presigned S3 GETs, one after the other", await compare(contenders, effort));
+  printRatesAndDelays("Presigned S3 GETs, one after the other", await compare(contenders, effort));
   client.destroy();
 };
 
@@ -64,7 +64,7 @@ export const sign: Part = async (effort) => {
     { ...one("aws-hmac sign", ours), targets: [2.2, 1], targetDelay: 5 },
     { ...one("aws4 sign", aws4Sign), baseline: true },
   ];
-  printRates("Signed S3 GETs (headers), one after the other", await compare(contenders, effort));
+  printRatesAndDelays("Signed S3 GETs (headers), one after the other", await compare(contenders, effort));
 };
 
 function one(name: string, sign: Sign): Contender {

@@ -3,38 +3,35 @@ import type { Comparison, Delay, Result } from "./measure.js";
 const delayColumns = ["delay p50", "p99", "target", "idle p50", "p99"];
 
 /** Prints rates and their ratios. */
-export function printRates(title: string, { results }: Comparison): void {
-  print(title, [rateColumns(results), ...results.map(rates)]);
+export function printRates(title: string, { results, baselines }: Comparison): void {
+  print(title, [rateColumns(baselines), ...results.map(rates)]);
 }
 
 /** The same, with the event-loop delay in milliseconds while each one worked and while nothing did. */
-export function printRatesAndDelays(title: string, { results, idle }: Comparison): void {
+export function printRatesAndDelays(title: string, { results, baselines, idle }: Comparison): void {
   const rows = results.map((result) => [
     ...rates(result),
     ...delays(result.delay),
     result.targetDelay === undefined ? "" : `< ${result.targetDelay}`,
     ...delays(idle),
   ]);
-  print(title, [[...rateColumns(results), ...delayColumns], ...rows]);
+  print(title, [[...rateColumns(baselines), ...delayColumns], ...rows]);
 }
 
 /** The same with fs.stat's time instead of the event loop's. */
-export function printRatesAndStats(title: string, { results, idleStat }: Comparison): void {
+export function printRatesAndStats(title: string, { results, baselines, idleStat }: Comparison): void {
   const rows = results.map((result) => [
     ...rates(result),
     result.stat.toFixed(2),
     "< 2",
     idleStat.toFixed(2),
   ]);
-  print(title, [[...rateColumns(results), "fs.stat p50", "target", "idle p50"], ...rows]);
+  print(title, [[...rateColumns(baselines), "fs.stat p50", "target", "idle p50"], ...rows]);
 }
 
-function rateColumns([first]: Result[]): string[] {
-  const ratios = first?.ratios.flatMap((_, index) => [
-    index === 0 ? "ratio" : `to line ${index + 1}`,
-    "target",
-  ]);
-  return ["", "per second", ...(ratios ?? [])];
+function rateColumns(baselines: number[]): string[] {
+  const ratios = baselines.flatMap((line) => [line === 0 ? "ratio" : `to line ${line + 1}`, "target"]);
+  return ["", "per second", ...ratios];
 }
 
 function rates({ name, rate, ratios, targets }: Result): string[] {
