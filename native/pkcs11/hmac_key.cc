@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/worker.h"
 #include "pkcs11/key.h"
 #include "pkcs11/pkcs11.h"
 #include "pkcs11/return_value.h"
@@ -22,6 +23,11 @@ constexpr std::chrono::seconds kShare(10);
 // After which the handle that signs is looked at again: others in the process may have moved it unseen.
 constexpr std::chrono::seconds kTrust(1);
 
+// A new key that takes an open one's place has its name for a moment before that goes: how often and how long
+// the end of it is waited for.
+constexpr int kWaits = 10;
+constexpr std::chrono::milliseconds kWait(20);
+
 // The key as one thread has it: in a session of its own or, where the token gives no more, in the one that
 // keeps the login.
 class Lane : public HmacDevice {
@@ -32,12 +38,12 @@ class Lane : public HmacDevice {
   ~Lane() override { Drop(); }
 
   void Open() {
-    Persist([&] { Ready(); });
+    Persist(0, [&] { Ready(); });
   }
 
   Mac Sign(std::span<const uint8_t> message) override {
     Mac mac;
-    Persist([&] {
+    Persist(kWaits, [&] {
       Ready();
       OnSession([&](const Session& session) {
         const CK_OBJECT_HANDLE object = copy_ != 0 ? copy_ : key_;
@@ -60,7 +66,7 @@ class Lane : public HmacDevice {
   // An HMAC may be repeated: after the first failure in another session, then with a new login, then with a
   // module that was started anew. Another thread may have mended it meanwhile.
   template <typename Action>
-  void Persist(Action action) {
+  void Persist(int waits, Action action) {
     for (int failures = 0;;) {
       try {
         const Module::Use use = Follow();
@@ -69,6 +75,8 @@ class Lane : public HmacDevice {
       } catch (const Failure& failure) {
         const auto broken = way_;
         Drop();
+        if (std::string_view(failure.code) == "ERR_KEY_AMBIGUOUS" && waits-- > 0 && Worker::Pause(kWait))
+          continue;
         if (!Describe(failure.number).stale || !broken || ++failures > 3) throw;
         route_->Fails();
         if (failures > 1) route_->Mend(broken, failures == 2 ? Route::Rung::kLogin : Route::Rung::kRestart);

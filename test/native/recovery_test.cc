@@ -2,6 +2,7 @@
 #include <p11-kit/pkcs11.h>
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,10 @@ class Recovery : public Pkcs11 {
     options.session_copy = true;
     options.copy_for = lifetime;
     return options;
+  }
+
+  void Remove(const std::string& key, const Bytes& id) const {
+    RemoveKey({.token = Token(), .label = key, .id = id, .login = Login(), .force = false});
   }
 
   void Destroy(const std::string& key) const {
@@ -133,6 +138,37 @@ TEST_F(Recovery, KeysOfOneModuleGoOnWhenItIsStartedAnewForOneOfThem) {
     ExpectMac(*other);
     ExpectMac(*one);
   }
+}
+
+// While an open key is replaced, two have its name for a moment.
+TEST_F(Recovery, AnOpenKeyWaitsForOneOfTwoWithItsNameToGo) {
+  Import("twins", {1});
+  const auto device = OpenKey(Open("twins"));
+  ExpectMac(*device);
+  Import("twins", {2});
+  Import("twins", {3});
+  Remove("twins", {1});
+  std::promise<void> begun;
+  std::thread signing([&] {
+    begun.set_value();
+    ExpectMac(*device);
+  });
+  begun.get_future().wait();
+  Remove("twins", {3});
+  signing.join();
+  ExpectMac(*device);
+}
+
+TEST_F(Recovery, AnOpenKeyWaitsForATimeForOneOfTwoToGo) {
+  Import("pair", {4});
+  const auto device = OpenKey(Open("pair"));
+  Import("pair", {5});
+  Import("pair", {6});
+  Remove("pair", {4});
+  const auto begin = std::chrono::steady_clock::now();
+  ExpectFailure("ERR_KEY_AMBIGUOUS", [&] { device->Sign(AsBytes(kMessage)); });
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(200));
+  ExpectFailure("ERR_KEY_AMBIGUOUS", [&] { OpenKey(Open("pair")); });
 }
 
 TEST_F(Recovery, ThreadsSignWhileSomebodyElseLogsOut) {
