@@ -95,7 +95,9 @@ export {
 } from "./sigv4/auth-tokens.js";
 export type { SignableRequest } from "./sigv4/canonical-input.js";
 export type { ChunkTrailer } from "./sigv4/chunk-trailer.js";
+export type { Difference } from "./sigv4/differences.js";
 export type { EcdsaCacheMode } from "./sigv4/ecdsa-keys.js";
+export type { ExplainOptions, Explanation } from "./sigv4/explain.js";
 export type { KeyCacheMetrics, KeyCacheMode } from "./sigv4/key-cache.js";
 export {
   createPresignedPost,

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   ALGORITHM_IDENTIFIER_V4A as algorithm,
   getCanonicalHeaders,
@@ -9,16 +8,14 @@ import {
   SignatureV4Base,
 } from "@smithy/signature-v4";
 import type {
-  Checksum,
   HttpRequest,
   RequestPresigner,
   RequestPresigningArguments,
   RequestSigner,
   RequestSigningArguments,
-  SourceData,
 } from "@smithy/types";
 import type { Scope } from "./key-cache.js";
-import { toBuffer } from "./opaque-chain.js";
+import { Sha256 } from "./sha256.js";
 
 export interface CanonicalV4aSettings {
   readonly accessKeyId: string;
@@ -127,21 +124,4 @@ export class CanonicalV4a extends SignatureV4Base implements RequestSigner, Requ
 /** The credential scope: SigV4a's has no region. */
 function scopeName({ date, service }: Scope): string {
   return `${date}/${service}/${KEY_TYPE_IDENTIFIER}`;
-}
-
-/** The hash class that smithy wants. */
-class Sha256 implements Checksum {
-  #hash = createHash("sha256");
-
-  update(data: SourceData): void {
-    this.#hash.update(toBuffer(data));
-  }
-
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest();
-  }
-
-  reset(): void {
-    this.#hash = createHash("sha256");
-  }
 }

@@ -11,6 +11,8 @@ export interface HmacSignerOptions {
   accessKeyId: string;
   /** Sent and signed where the credentials are temporary. */
   sessionToken?: string | undefined;
+  /** Send the session token and do not sign it, as AWS IoT's WebSockets want; false by default. */
+  omitSessionToken?: boolean | undefined;
   /** E.g. `eu-central-1`. */
   region: string | Provider<string>;
   /** The service's signing name, e.g. `s3`, `sts`, `execute-api`. */

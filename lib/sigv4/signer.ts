@@ -18,6 +18,7 @@ import type {
   StringSigner,
 } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
+import { flag } from "../core/validate.js";
 import { canonicalInput, checkBody, checkSendable, type SignableRequest } from "./canonical-input.js";
 import {
   checkAccessKeyId,
@@ -30,6 +31,7 @@ import {
   signingDate,
 } from "./checks.js";
 import { type Clock, systemClock } from "./clock.js";
+import { type ExplainOptions, type Explanation, explain, presentedDate } from "./explain.js";
 import { defaultExpiry, FastPresigner, type PresignTerms, presignTerms } from "./fast-presigner.js";
 import { FastSigner } from "./fast-signer.js";
 import { KeyCache, type KeyCacheMetrics } from "./key-cache.js";
@@ -44,7 +46,9 @@ import type {
   PresignUrlOptions,
   PresignUrlsOptions,
 } from "./signer-options.js";
+import type { SigningIdentity } from "./signing-context.js";
 import type { SigningScope } from "./signing-key-source.js";
+import { escapeUri } from "./uri.js";
 
 /**
  * Signs AWS Signature Version 4 with an {@link MacSource | HmacKey}: requests, presigned requests, strings and events, in
@@ -63,6 +67,9 @@ export class HmacSigner
   readonly #clock: Clock;
   readonly #region: string | Provider<string>;
   readonly #service: string;
+  readonly #identity: SigningIdentity;
+  /** Added after signing. */
+  readonly #unsignedToken: string | undefined;
   readonly #isS3: boolean;
   readonly #uriEscapePath: boolean;
   readonly #applyChecksum: boolean;
@@ -87,14 +94,20 @@ export class HmacSigner
     this.#uriEscapePath = options.uriEscapePath ?? !this.#isS3;
     this.#applyChecksum = options.applyChecksum ?? this.#isS3;
     const [isS3, uriEscapePath, applyChecksum] = [this.#isS3, this.#uriEscapePath, this.#applyChecksum];
-    const identity = { accessKeyId, sessionToken, service };
+    const isOmitted = flag("omitSessionToken", options.omitSessionToken);
+    this.#unsignedToken = isOmitted ? sessionToken : undefined;
+    const identity = { accessKeyId, sessionToken: isOmitted ? undefined : sessionToken, service };
+    this.#identity = identity;
     this.#presigner = new FastPresigner(this.#keys, { ...identity, isS3, uriEscapePath });
     this.#signer = new FastSigner(this.#keys, { ...identity, uriEscapePath, applyChecksum });
     const { secretAccessKey, sha256 } = opaqueChain(this.#keys);
     this.#smithy = new SignatureV4({
       service,
       region: () => this.#signingRegion(),
-      credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+      credentials: {
+        ...{ accessKeyId, secretAccessKey },
+        ...(identity.sessionToken === undefined ? {} : { sessionToken: identity.sessionToken }),
+      },
       sha256,
       uriEscapePath: this.#uriEscapePath,
       applyChecksum: this.#applyChecksum,
@@ -139,6 +152,7 @@ export class HmacSigner
     const signed =
       this.#signer.sign(request, checked, region) ??
       (await this.#smithy.sign(request, { ...checked, signingRegion: region }));
+    if (this.#unsignedToken !== undefined) signed.headers["x-amz-security-token"] = this.#unsignedToken;
     checkSendable(signed.headers);
     return Object.assign(signed, { path });
   }
@@ -169,6 +183,8 @@ export class HmacSigner
     const presigned = this.#isS3
       ? await presignS3(this.#smithy, request, checked)
       : await this.#smithy.presign(request, checked);
+    if (this.#unsignedToken !== undefined && presigned.query)
+      presigned.query["X-Amz-Security-Token"] = this.#unsignedToken;
     checkSendable(presigned.headers);
     return Object.assign(presigned, { path });
   }
@@ -215,8 +231,13 @@ export class HmacSigner
   ): string | Promise<string | undefined> | undefined {
     const parts = terms && this.#presigner.read(url);
     if (!terms || !parts) return undefined;
-    const presign = (region: string): string | undefined =>
-      this.#presigner.presign(parts, terms, region, this.#clock.now());
+    const presign = (region: string): string | undefined => {
+      const presigned = this.#presigner.presign(parts, terms, region, this.#clock.now());
+      const token = this.#unsignedToken;
+      return presigned && token !== undefined
+        ? `${presigned}&X-Amz-Security-Token=${escapeUri(token)}`
+        : presigned;
+    };
     return typeof this.#region === "function" ? this.#signingRegion().then(presign) : presign(this.#region);
   }
 
@@ -236,6 +257,26 @@ export class HmacSigner
     checkSigningService(service);
     const known = region === undefined ? await this.#signingRegion() : checkRegion(region);
     return this.#keys.exportSigningKey({ date, region: known, service });
+  }
+
+  /**
+   * What would be signed: the canonical request and the string to sign, of the presigned form where `expiresIn` is given; with
+   * `awsError` also where AWS saw something else. Nothing is signed, and no device asked. For people: not fast.
+   */
+  async explain(request: SignableRequest | string | URL, options: ExplainOptions = {}): Promise<Explanation> {
+    const { awsError } = options;
+    const seenDate = awsError === undefined ? undefined : presentedDate(awsError);
+    const checked = this.#check({ ...options, signingDate: options.signingDate ?? seenDate ?? this.#now() });
+    if (options.expiresIn !== undefined) expiresIn(options.expiresIn);
+    const isUrl = typeof request === "string" || request instanceof URL;
+    const { request: canonical } = canonicalInput(
+      isUrl ? requestOfUrl(request, "GET", {}) : request,
+      this.#uriEscapePath,
+    );
+    const region = checked.signingRegion ?? (await this.#signingRegion());
+    const [uriEscapePath, applyChecksum] = [this.#uriEscapePath, this.#applyChecksum];
+    const settings = { ...this.#identity, region, uriEscapePath, applyChecksum };
+    return explain(settings, canonical, checked);
   }
 
   /** What the key cache did until now. */
