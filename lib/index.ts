@@ -98,6 +98,7 @@ export type { ChunkTrailer } from "./sigv4/chunk-trailer.js";
 export type { Difference } from "./sigv4/differences.js";
 export type { EcdsaCacheMode } from "./sigv4/ecdsa-keys.js";
 export type { ExplainOptions, Explanation } from "./sigv4/explain.js";
+export { type HttpOptionsSigningArguments, signedHttpOptions } from "./sigv4/http-options.js";
 export type { KeyCacheMetrics, KeyCacheMode } from "./sigv4/key-cache.js";
 export {
   createPresignedPost,
@@ -107,6 +108,7 @@ export {
 } from "./sigv4/presigned-post.js";
 export { type SdkIdentity, type SdkIdentityOptions, sdkIdentity } from "./sigv4/sdk-identity.js";
 export type { SignChunksOptions, SignedChunks } from "./sigv4/signed-chunks.js";
+export { createSignedFetch, type SignedFetch, type SignedFetchOptions } from "./sigv4/signed-fetch.js";
 export { HmacSigner } from "./sigv4/signer.js";
 export type {
   HmacSignerOptions,
@@ -116,3 +118,4 @@ export type {
 } from "./sigv4/signer-options.js";
 export { HmacSignerV4a, type HmacSignerV4aOptions } from "./sigv4/signer-v4a.js";
 export type { KeySource, SigningKeySource, SigningScope } from "./sigv4/signing-key-source.js";
+export { type HttpSigner, signedRequest } from "./sigv4/web-request.js";

@@ -15,6 +15,7 @@ const values = [
   "SigningError",
   "TpmError",
   "createPresignedPost",
+  "createSignedFetch",
   "errorCodes",
   "fromAssumeRole",
   "fromSessionToken",
@@ -31,6 +32,8 @@ const values = [
   "removePkcs11Key",
   "removeTpmKey",
   "sdkIdentity",
+  "signedHttpOptions",
+  "signedRequest",
   "wrapForTpm",
 ];
 

@@ -26,6 +26,8 @@ export const region = "eu-central-1";
 export interface GatewaySuite {
   readonly gateway: Gateway;
   readonly key: HmacKey;
+  /** What opens the key in another process. */
+  readonly child: Device["child"];
   /** A bucket of its own for each device. */
   readonly bucket: string;
   s3(identity: S3ClientConfig): S3Client;
@@ -100,6 +102,9 @@ export function gatewaySuite(name: string, define: (suite: GatewaySuite) => void
           expectRefused,
           get gateway() {
             return gateway;
+          },
+          get child() {
+            return device.child;
           },
           get key() {
             return key;
