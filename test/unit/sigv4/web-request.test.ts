@@ -65,12 +65,10 @@ describe("signedRequest", () => {
   });
 
   test("an AbortSignal stays", async () => {
-    const { signal } = new AbortController();
     const abort = new AbortController();
     const signed = await signedRequest(openSigner(), url, { signal: abort.signal });
     abort.abort(new Error("enough"));
     expect(signed.signal.aborted).toBe(true);
-    expect(signal.aborted).toBe(false);
   });
 
   test.each<[string, () => [unknown, object?]]>([
