@@ -3,6 +3,8 @@ import { type ErrorCode, SigningError } from "../core/errors.js";
 import { dateStamp, endOfDay } from "./clock.js";
 
 const longestExpiry = 7 * 24 * 60 * 60;
+/** How long a presigned request is good unless told otherwise: seconds. */
+export const defaultExpiry = 3600;
 
 /** Whether this can stand between the slashes of a credential: as an access key id, a region or a service. */
 export function isName(name: unknown): name is string {
@@ -17,6 +19,12 @@ function checkName(code: ErrorCode, option: string, name: unknown): void {
 /** @throws SigningError `ERR_INVALID_ARGUMENT` */
 export function checkAccessKeyId(accessKeyId: unknown): void {
   checkName("ERR_INVALID_ARGUMENT", "accessKeyId", accessKeyId);
+}
+
+/** @throws SigningError `ERR_INVALID_ARGUMENT` */
+export function checkSessionToken(sessionToken: unknown): void {
+  if (sessionToken === undefined || typeof sessionToken === "string") return;
+  throw new SigningError("ERR_INVALID_ARGUMENT", "sessionToken must be a string");
 }
 
 /** @throws SigningError `ERR_INVALID_ARGUMENT` */

@@ -2,7 +2,7 @@ import { isUint8Array } from "node:util/types";
 import { channels, type MacEvent, observed } from "../core/diagnostics.js";
 import { SigningError } from "../core/errors.js";
 import type { MacSource } from "../core/hmac-key.js";
-import { wipe } from "../core/wipe.js";
+import { secretBuffer, wipe } from "../core/wipe.js";
 import type { Scope } from "./key-cache.js";
 import { type KeySource, type SigningKeySource, takeSigningKey } from "./signing-key-source.js";
 
@@ -76,8 +76,7 @@ export class Device {
  */
 export function ownedKey(source: string, given: unknown): Buffer {
   if (!isUint8Array(given)) throw new SigningError("ERR_MAC_LENGTH", `${source} gave no Uint8Array`);
-  // `allocUnsafeSlow`: outside of Buffer's shared pool.
-  const key = Buffer.allocUnsafeSlow(32);
+  const key = secretBuffer(32);
   try {
     if (given.length !== 32)
       throw new SigningError("ERR_MAC_LENGTH", `${source} gave ${given.length} bytes, not 32`);

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { SigningError } from "../core/errors.js";
-import { wipe } from "../core/wipe.js";
+import { secretBuffer, wipe } from "../core/wipe.js";
 import type { Device } from "./device.js";
 
 /** The order of P-256, less two (SEC 2, 2.4.2). */
@@ -55,7 +55,7 @@ function addOne(bytes: Buffer): Buffer {
 }
 
 function privateKey(bytes: Buffer): KeyObject {
-  const der = Buffer.allocUnsafeSlow(beforeKey.length + bytes.length + afterKey.length);
+  const der = secretBuffer(beforeKey.length + bytes.length + afterKey.length);
   try {
     der.set(beforeKey);
     der.set(bytes, beforeKey.length);

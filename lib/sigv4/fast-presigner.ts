@@ -1,14 +1,11 @@
 import { hash } from "node:crypto";
 import { emptyPayloadHash } from "./canonical-request.js";
-import { isExpiry, signingDate } from "./checks.js";
+import { defaultExpiry, isExpiry, signingDate } from "./checks.js";
 import type { KeyCache } from "./key-cache.js";
 import type { PresignUrlOptions } from "./signer-options.js";
 import { LastContext, type SigningContext, type SigningIdentity } from "./signing-context.js";
 import { escapeUri } from "./uri.js";
 import { type UrlParts, UrlReader } from "./url-parts.js";
-
-/** Seconds. */
-export const defaultExpiry = 3600;
 
 /** What every URL of a signer has in common. */
 export interface PresignSettings extends SigningIdentity {

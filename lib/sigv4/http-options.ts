@@ -2,7 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from "node:
 import type { RequestSigningArguments } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
 import type { SignableRequest } from "./canonical-input.js";
-import { requestOfUrl } from "./presigned-url.js";
+import { parseQuery } from "./presigned-url.js";
 import type { HttpSigner } from "./web-request.js";
 
 export interface HttpOptionsSigningArguments extends RequestSigningArguments {
@@ -25,10 +25,12 @@ export async function signedHttpOptions<Options extends RequestOptions>(
   const hostname = options.hostname ?? options.host ?? "localhost";
   const [pathname = "", ...search] = (options.path ?? "/").split("?");
   const query = search.join("?");
+  // What node:http would send otherwise than it is parsed here, or refuse.
+  if (/[^!-~]|#/.test(query)) throw invalid("the query in path must be percent-encoded ASCII");
   const port = options.port === undefined || options.port === null ? undefined : Number(options.port);
   const request: SignableRequest = {
-    ...requestOfUrl(`https://host/?${query}`, method, headersOf(options.headers)),
-    ...{ protocol: options.protocol ?? "https:", hostname, path: pathname },
+    ...{ method, protocol: options.protocol ?? "https:", hostname, path: pathname },
+    ...{ query: parseQuery(query), headers: headersOf(options.headers) },
     ...(port !== undefined && { port }),
     ...(body !== undefined && { body }),
   };
@@ -57,10 +59,13 @@ function headersOf(
 }
 
 function pairs(list: readonly string[]): [string, string][] {
-  if (list.length % 2 !== 0)
-    throw new SigningError("ERR_SIGN_INPUT", "headers must be names and values by turns");
+  if (list.length % 2 !== 0) throw invalid("headers must be names and values by turns");
   return Array.from({ length: list.length / 2 }, (_, index) => [
     list[2 * index] ?? "",
     list[2 * index + 1] ?? "",
   ]);
+}
+
+function invalid(message: string): SigningError {
+  return new SigningError("ERR_SIGN_INPUT", message);
 }

@@ -1,6 +1,6 @@
 import type { DateInput } from "@smithy/types";
 import { SigningError } from "../core/errors.js";
-import { expiresIn as checkExpiresIn, checkWellFormed, signingDate } from "./checks.js";
+import { expiresIn as checkExpiresIn, checkWellFormed, defaultExpiry, signingDate } from "./checks.js";
 import { requestOfUrl } from "./presigned-url.js";
 import type { HmacSigner } from "./signer.js";
 
@@ -43,7 +43,7 @@ const filename = `\${filename}`;
  * @throws SigningError `ERR_SIGN_INPUT`, `ERR_EXPIRES_IN`, and what the signer throws
  */
 export async function createPresignedPost(options: PresignedPostOptions): Promise<PresignedPost> {
-  const { signer, bucket, key, url, conditions = [], expiresIn = 3600 } = options;
+  const { signer, bucket, key, url, conditions = [], expiresIn = defaultExpiry } = options;
   for (const [name, value] of Object.entries({ ...options.fields, bucket, key })) checkText(name, value);
   for (const condition of conditions) checkCondition(condition);
   const date = signingDate(options.signingDate ?? new Date());
@@ -72,6 +72,8 @@ async function signerFields(
   date: Date,
 ): Promise<Record<string, string>> {
   const { query = {} } = await signer.presign(requestOfUrl(url, "POST", {}), { signingDate: date });
+  if (!String(query["X-Amz-Credential"]).endsWith("/s3/aws4_request"))
+    throw invalid("signer must be one for the service s3");
   const names = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Security-Token"];
   return Object.fromEntries(names.filter((name) => name in query).map((name) => [name, String(query[name])]));
 }

@@ -44,7 +44,12 @@ function parse(url: string | URL): URL {
   return new URL(url);
 }
 
-function parseQuery(search: string): QueryParameterBag {
+/**
+ * The parameters of a percent-encoded query, without its `?`; `+` is a space.
+ *
+ * @throws SigningError `ERR_SIGN_INPUT` for what is no percent-encoded UTF-8
+ */
+export function parseQuery(search: string): QueryParameterBag {
   const query = new Map<string, string[]>();
   for (const parameter of search.split("&")) {
     if (parameter === "") continue;

@@ -38,7 +38,7 @@ export function createSignedFetch({ signer, fetch }: SignedFetchOptions): Signed
     const send = fetch ?? globalThis.fetch;
     const request = webRequest(input, init);
     const isFollowed = request.redirect === "follow";
-    let target = await webTarget(request);
+    let target = await webTarget(request, init);
     for (let count = 0; count <= mostRedirects; count++) {
       const { url, method, body } = target;
       const response = await send(url, {

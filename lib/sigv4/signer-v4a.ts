@@ -13,7 +13,9 @@ import {
   checkAccessKeyId,
   checkRegionSet,
   checkService,
+  checkSessionToken,
   checkSigningService,
+  defaultExpiry,
   expiresIn,
   signingDate,
 } from "./checks.js";
@@ -24,7 +26,8 @@ import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
 import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
 
-export interface HmacSignerV4aOptions extends Omit<HmacSignerOptions, "key" | "region" | "keyCache"> {
+export interface HmacSignerV4aOptions
+  extends Omit<HmacSignerOptions, "key" | "region" | "keyCache" | "omitSessionToken"> {
   /** The key that holds `"AWS4A" + secretAccessKey`: imported with `algorithm: "sigv4a"`. The signer never closes it. */
   key: MacSource;
   /** Where the signature is good: regions, `*` in their place or at their end (`us-*`); `*` alone for everywhere. */
@@ -59,9 +62,7 @@ export class HmacSignerV4a implements RequestSigner, RequestPresigner, AsyncDisp
   constructor(options: HmacSignerV4aOptions, clock: Clock = systemClock) {
     const { key, accessKeyId, sessionToken, regionSet, service, keyCache = "key" } = options;
     checkAccessKeyId(accessKeyId);
-    if (sessionToken !== undefined && typeof sessionToken !== "string") {
-      throw new SigningError("ERR_INVALID_ARGUMENT", "sessionToken must be a string");
-    }
+    checkSessionToken(sessionToken);
     checkService(service);
     const region = checkRegionSet("ERR_INVALID_ARGUMENT", "regionSet", regionSet);
     this.#keys = new EcdsaKeys(key, accessKeyId, keyCache, clock);
@@ -89,7 +90,7 @@ export class HmacSignerV4a implements RequestSigner, RequestPresigner, AsyncDisp
 
   /** The request with its signature in the query. `expiresIn`: seconds, 1 to 604800, 3600 by default. */
   async presign(input: SignableRequest, options: RequestPresigningArguments = {}): Promise<HttpRequest> {
-    const checked = { ...this.#check(options), expiresIn: expiresIn(options.expiresIn ?? 3600) };
+    const checked = { ...this.#check(options), expiresIn: expiresIn(options.expiresIn ?? defaultExpiry) };
     const { request, path } = canonicalInput(input, this.#uriEscapePath);
     if (!this.#isS3) checkBody(request);
     const presigned = this.#isS3
@@ -102,7 +103,7 @@ export class HmacSignerV4a implements RequestSigner, RequestPresigner, AsyncDisp
   /** The presigned URL. `url` may have a query; its fragment is dropped. */
   async presignUrl(url: string | URL, options: PresignUrlOptions = {}): Promise<string> {
     const { method = "GET", headers = {}, ...rest } = options;
-    const { expiresIn: seconds = 3600, signingDate: date = new Date(this.#clock.now()) } = rest;
+    const { expiresIn: seconds = defaultExpiry, signingDate: date = new Date(this.#clock.now()) } = rest;
     const request = requestOfUrl(url, method, headers);
     return urlOfRequest(await this.presign(request, { expiresIn: seconds, signingDate: date }));
   }

@@ -25,14 +25,16 @@ import {
   checkDay,
   checkRegion,
   checkService,
+  checkSessionToken,
   checkSigningService,
   checkWellFormed,
+  defaultExpiry,
   expiresIn,
   signingDate,
 } from "./checks.js";
 import { type Clock, systemClock } from "./clock.js";
 import { type ExplainOptions, type Explanation, explain, presentedDate } from "./explain.js";
-import { defaultExpiry, FastPresigner, type PresignTerms, presignTerms } from "./fast-presigner.js";
+import { FastPresigner, type PresignTerms, presignTerms } from "./fast-presigner.js";
 import { FastSigner } from "./fast-signer.js";
 import { KeyCache, type KeyCacheMetrics } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
@@ -82,9 +84,7 @@ export class HmacSigner
   constructor(options: HmacSignerOptions, clock: Clock = systemClock) {
     const { key, accessKeyId, sessionToken, region, service, keyCache } = options;
     checkAccessKeyId(accessKeyId);
-    if (sessionToken !== undefined && typeof sessionToken !== "string") {
-      throw new SigningError("ERR_INVALID_ARGUMENT", "sessionToken must be a string");
-    }
+    checkSessionToken(sessionToken);
     checkService(service);
     this.#keys = new KeyCache(key, keyCache, clock);
     this.#clock = clock;
@@ -273,6 +273,8 @@ export class HmacSigner
       isUrl ? requestOfUrl(request, "GET", {}) : request,
       this.#uriEscapePath,
     );
+    const isHashed = options.expiresIn === undefined ? !this.#applyChecksum : !this.#isS3;
+    if (isHashed) checkBody(canonical);
     const region = checked.signingRegion ?? (await this.#signingRegion());
     const [uriEscapePath, applyChecksum] = [this.#uriEscapePath, this.#applyChecksum];
     const settings = { ...this.#identity, region, uriEscapePath, applyChecksum };

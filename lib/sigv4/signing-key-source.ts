@@ -1,7 +1,7 @@
 import { isAnyArrayBuffer, isUint8Array } from "node:util/types";
 import { SigningError } from "../core/errors.js";
 import type { HmacKey, MacSource } from "../core/hmac-key.js";
-import { wipe } from "../core/wipe.js";
+import { secretBuffer, wipe } from "../core/wipe.js";
 import type { Scope } from "./key-cache.js";
 
 /** What a signing key is good for: a UTC day (`yyyymmdd`), a region and a service. */
@@ -41,8 +41,7 @@ export function takeSigningKey(given: unknown): Buffer {
       "signingKey() gave a key that was wiped: give new bytes each time",
     );
   }
-  // `allocUnsafeSlow`: outside of Buffer's shared pool.
-  const key = Buffer.allocUnsafeSlow(32);
+  const key = secretBuffer(32);
   key.set(bytes);
   wipe(bytes);
   return key;

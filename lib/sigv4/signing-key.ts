@@ -1,5 +1,5 @@
 import { createHash, hash } from "node:crypto";
-import { wipe } from "../core/wipe.js";
+import { secretBuffer, wipe } from "../core/wipe.js";
 
 /** SHA-256's block, in bytes. */
 const blockLength = 64;
@@ -14,9 +14,8 @@ const room = 512;
  * behind it, so that a signature is two one-shot hashes. Both blocks are key material: `wipe` ends the key.
  */
 export class SigningKey {
-  // `allocUnsafeSlow`: outside of Buffer's shared pool.
-  readonly #inner = Buffer.allocUnsafeSlow(blockLength + room);
-  readonly #outer = Buffer.allocUnsafeSlow(blockLength + digestLength);
+  readonly #inner = secretBuffer(blockLength + room);
+  readonly #outer = secretBuffer(blockLength + digestLength);
   /** What stands behind the inner block, and the block together with it and a hash. */
   #head: string | undefined;
   #headed = this.#inner;

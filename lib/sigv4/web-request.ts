@@ -35,7 +35,7 @@ export async function signedRequest(
   options: RequestSigningArguments = {},
 ): Promise<Request> {
   const request = webRequest(input, init);
-  const target = await webTarget(request);
+  const target = await webTarget(request, init);
   const headers = await signedHeaders(signer, target, options);
   const isRead = target.body !== undefined && !(target.body instanceof ReadableStream);
   return new Request(request, { headers, ...(isRead && { body: target.body }) });
@@ -66,12 +66,19 @@ export function webRequest(input: Request | string | URL, init: RequestInit): Re
   return request;
 }
 
-/** Reads the body, unless it is said what is signed in its place. */
-export async function webTarget(request: Request): Promise<WebTarget> {
+/**
+ * Reads the body, unless it may be a stream and it is said what is signed in its place. What is read is sent with its length,
+ * which S3 wants.
+ *
+ * @param init what `request` was made of, where that was not a Request
+ */
+export async function webTarget(request: Request, init: RequestInit): Promise<WebTarget> {
   const { url, method } = request;
   const headers = Object.fromEntries(request.headers);
   const isStated = headers[payloadHashHeader] !== undefined;
-  const body = request.body === null || isStated ? request.body : new Uint8Array(await request.arrayBuffer());
+  const mayStream = init.body === undefined || init.body === null || isStream(init.body);
+  const isKept = request.body === null || (isStated && mayStream);
+  const body = isKept ? request.body : new Uint8Array(await request.arrayBuffer());
   return { url, method, headers, body: body ?? undefined };
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -45,7 +45,15 @@ describeWith(["softhsm"], "the memory of a process that uses a PKCS#11 key", () 
     remove();
   });
 
-  test("has the secret at no time after its import, and the PIN while a key is open alone", async () => {
+  // Made anew each time: what lies in this process's memory is not what is searched.
+  const dayKey = (): Buffer => createHmac("sha256", `AWS4${secret}`).update("20261125").digest();
+  const signingKey = (): Buffer =>
+    ["eu-central-1", "s3", "aws4_request"].reduce(
+      (key, name) => createHmac("sha256", key).update(name).digest(),
+      dayKey(),
+    );
+
+  test("has the secret at no time after its import, the PIN while a key is open alone, and derived keys while a signer is", async () => {
     const uri = `pkcs11:token=memory;object=signer?module-path=${hsm.module}&pin-source=file:${pinFile}`;
     const program = path.join(__dirname, "..", "support", "memory.cjs");
     const child = spawn(process.execPath, [program, JSON.stringify({ uri }), secretFile], {
@@ -53,19 +61,21 @@ describeWith(["softhsm"], "the memory of a process that uses a PKCS#11 key", () 
       stdio: ["pipe", "pipe", "inherit"],
     });
     const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const after = async (command: string): Promise<{ secrets: number; pins: number }> => {
+    const after = async (command: string): Promise<{ secrets: number; pins: number; keys: number }> => {
       if (command !== "started") child.stdin.write(`${command}\n`);
       expect((await answers.next()).value).toBe(command);
-      const count = (text: string): number => copiesIn(Number(child.pid), Buffer.from(text));
-      return { secrets: count(secret), pins: count(hsm.pin) };
+      const count = (bytes: string | Buffer): number => copiesIn(Number(child.pid), Buffer.from(bytes));
+      return { secrets: count(secret), pins: count(hsm.pin), keys: count(dayKey()) + count(signingKey()) };
     };
     try {
-      const none = { secrets: 0, pins: 0 };
+      const none = { secrets: 0, pins: 0, keys: 0 };
       expect(await after("started")).toEqual(none);
       expect(await after("import")).toEqual(none);
       const open = await after("open");
       expect(open.secrets).toBe(0);
       expect(open.pins).toBeGreaterThan(0); // to log in again with: and the search works
+      expect((await after("sign")).keys).toBe(1); // the day's, for the next signing key
+      expect((await after("closeSigner")).keys).toBe(0);
       expect(await after("close")).toEqual(none);
     } finally {
       child.kill("SIGKILL");

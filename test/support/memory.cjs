@@ -2,10 +2,12 @@
 // a command, and one on standard output tells that it is done.
 const { closeSync, fstatSync, openSync, readSync } = require("node:fs");
 const { createInterface } = require("node:readline");
-const { importPkcs11Key, openPkcs11Key } = require("../..");
+const { HmacSigner, importPkcs11Key, openPkcs11Key } = require("../..");
 
 const options = JSON.parse(process.argv[2]);
+const scope = { accessKeyId: "AKIAIOSFODNN7EXAMPLE", region: "eu-central-1", service: "s3" };
 let key;
+let signer;
 const commands = {
   async import() {
     const secret = bytesOf(process.argv[3]);
@@ -14,8 +16,15 @@ const commands = {
   },
   async open() {
     key = await openPkcs11Key(options);
-    await key.mac(Buffer.from("20261125"));
+    await key.mac(Buffer.from("another day"));
   },
+  async sign() {
+    signer = new HmacSigner({ key, ...scope });
+    const url = "https://bucket.s3.eu-central-1.amazonaws.com/key";
+    for (let time = 0; time < 3; time++)
+      await signer.presignUrl(url, { signingDate: "2026-11-25T12:00:00Z" });
+  },
+  closeSigner: () => signer.close(),
   close: () => key.close(),
 };
 

@@ -153,5 +153,10 @@ test.each(["", "<Error><Code>AccessDenied</Code></Error>", "{}", 7, null, new Er
 test("bad input is refused as sign() refuses it", async () => {
   await expect(openSigner().explain({ ...request, path: "/?" })).rejects.toEqual(refusal("ERR_SIGN_INPUT"));
   await expect(openSigner().explain(request, { expiresIn: 0 })).rejects.toEqual(refusal("ERR_EXPIRES_IN"));
+  const body = new ReadableStream();
+  for (const options of [{}, { expiresIn: 60 }])
+    await expect(openSigner().explain({ ...request, body }, options)).rejects.toEqual(
+      refusal("ERR_SIGN_INPUT"),
+    );
   await expect(openSigner().explain(wrong(undefined))).rejects.toEqual(refusal("ERR_SIGN_INPUT"));
 });

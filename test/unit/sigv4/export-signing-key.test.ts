@@ -9,6 +9,7 @@ import {
 import { counted } from "../../support/counted.js";
 import { derivedKeys } from "../../support/derived-keys.js";
 import { eventsDuring } from "../../support/events.js";
+import { watchSecretBuffers } from "../../support/secret-buffers.js";
 import {
   accessKeyId,
   judge,
@@ -104,11 +105,10 @@ describe("a signer with a source of signing keys", () => {
   );
 
   test("its own copies are wiped by close()", async () => {
-    const buffers = jest.spyOn(Buffer, "allocUnsafeSlow");
+    const secretBuffers = watchSecretBuffers();
     const signer = openSigner({ key: { signingKey: async () => new Uint8Array(expected as Buffer) } });
     await signer.sign(request, { signingDate });
-    const held = buffers.mock.results.map(({ value }) => value as Buffer);
-    buffers.mockRestore();
+    const held = secretBuffers();
     const used = held.filter((buffer) => buffer.some((byte) => byte !== 0));
     expect(used).not.toEqual([]);
     await signer.close();

@@ -54,6 +54,13 @@ describe.each([undefined, "a/session+token="])(
   },
 );
 
+test("a signer for another service is refused", async () => {
+  await expect(post({ signer: openSigner() })).rejects.toMatchObject({
+    code: "ERR_SIGN_INPUT",
+    message: expect.stringContaining("service s3"),
+  });
+});
+
 test.each<[string, object]>([
   ["bucket", { bucket: "" }],
   ["key", { key: undefined }],

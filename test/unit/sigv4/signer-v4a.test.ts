@@ -12,6 +12,7 @@ import { type CountedKey, counted } from "../../support/counted.js";
 import { eventsDuring } from "../../support/events.js";
 import { ManualClock } from "../../support/manual-clock.js";
 import { until } from "../../support/process.js";
+import { watchSecretBuffers } from "../../support/secret-buffers.js";
 import { accessKeyId, refusal, request, secret, signingDate, wrong } from "../../support/signer.js";
 import { publicKey, publicKeyOf, signatureOf, smithyV4a, verifies } from "../../support/sigv4a.js";
 
@@ -179,7 +180,7 @@ describe("what stays in memory", () => {
     setFlagsFromString("--expose_gc");
     const collect = runInNewContext("gc") as () => void;
     const { createPrivateKey } = crypto;
-    const buffers = jest.spyOn(Buffer, "allocUnsafeSlow");
+    const secretBuffers = watchSecretBuffers();
     let made = 0;
     let collected = 0;
     const gone = new FinalizationRegistry(() => {
@@ -213,7 +214,7 @@ describe("what stays in memory", () => {
       })();
     }
     expect(made).toBe(3);
-    const held = buffers.mock.results.map(({ value }) => value as Buffer);
+    const held = secretBuffers();
     expect(held.length).toBeGreaterThanOrEqual(6);
     for (const bytes of held) expect(bytes.every((byte) => byte === 0)).toBe(true);
     await until("the private keys' end", () => {

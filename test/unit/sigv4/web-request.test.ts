@@ -151,6 +151,15 @@ describe("signedHttpOptions: what smithy signs", () => {
     expect([signed.path, signed.hostname]).toEqual([given.path ?? "/", given.hostname]);
   });
 
+  test.each(["/a?b=c#d", "/a?b=\u00e4", "/a?b c", "/a?b=%zz"])(
+    "the query of %s is sent as it is: ERR_SIGN_INPUT",
+    async (sent) => {
+      await expect(signedHttpOptions(openSigner(), { hostname, path: sent })).rejects.toEqual(
+        refusal("ERR_SIGN_INPUT"),
+      );
+    },
+  );
+
   test("an odd raw list is refused", async () => {
     await expect(signedHttpOptions(openSigner(), { hostname, headers: ["a"] })).rejects.toEqual(
       refusal("ERR_SIGN_INPUT"),
@@ -163,6 +172,7 @@ describe("createSignedFetch and redirects", () => {
     method: string | undefined;
     url: string | undefined;
     authorization: string | undefined;
+    length: string | undefined;
     body: string;
   }
   let server: http.Server;
@@ -172,7 +182,13 @@ describe("createSignedFetch and redirects", () => {
   beforeAll(async () => {
     server = http.createServer(async (request, response) => {
       const { method, url: path, headers } = request;
-      seen.push({ method, url: path, authorization: headers.authorization, body: await text(request) });
+      seen.push({
+        method,
+        url: path,
+        authorization: headers.authorization,
+        length: headers["content-length"],
+        body: await text(request),
+      });
       const [status, location] = answers.shift() ?? [200];
       response.writeHead(status, location === undefined ? {} : { location }).end("done");
     });
@@ -198,7 +214,7 @@ describe("createSignedFetch and redirects", () => {
     answers = [[status, "/elsewhere?a=b"]];
     const answer = await signedFetch(`${origin}/here`, { method, body: "content" });
     expect([answer.status, await answer.text()]).toEqual([200, "done"]);
-    expect(seen.map(({ authorization: _, ...rest }) => rest)).toEqual([
+    expect(seen.map(({ authorization: _, length: __, ...rest }) => rest)).toEqual([
       { method, url: "/here", body: "content" },
       { method: next, url: "/elsewhere?a=b", body },
     ]);
@@ -206,6 +222,21 @@ describe("createSignedFetch and redirects", () => {
     expect(first).toMatch(/^AWS4-HMAC-SHA256 /);
     expect(second).toMatch(/^AWS4-HMAC-SHA256 /);
     expect(second).not.toBe(first);
+  });
+
+  // S3 takes no body of unknown length.
+  test.each<[string, () => NonNullable<RequestInit["body"]>]>([
+    ["text", () => "content"],
+    ["bytes", () => Buffer.from("content")],
+    ["a Blob", () => new Blob(["content"])],
+  ])("%s that is not signed is sent with its length, and again after a redirect", async (_, body) => {
+    answers = [[307, "/elsewhere"]];
+    const headers = { "x-amz-content-sha256": "UNSIGNED-PAYLOAD" };
+    expect((await signedFetch(`${origin}/here`, { method: "PUT", headers, body: body() })).status).toBe(200);
+    expect(seen.map(({ length, body: sent }) => [length, sent])).toEqual([
+      ["7", "content"],
+      ["7", "content"],
+    ]);
   });
 
   test("no signature goes to another origin", async () => {
