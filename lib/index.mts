@@ -1,4 +1,6 @@
 export {
+  type Aead,
+  type AeadOptions,
   AwsHmacError,
   type AwsHmacErrorOptions,
   type CacheOutcome,

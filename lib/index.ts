@@ -1,3 +1,4 @@
+export type { Aead, AeadOptions } from "./core/aead.js";
 export type { KeyAlgorithm } from "./core/aws4-key.js";
 export type {
   CacheOutcome,

@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { build } from "./build.mjs";
-import { installMoto } from "./moto.mjs";
 import { runNativeTests } from "./native-tests.mjs";
 import { nodeBinary, supported } from "./nodes.mjs";
+import { installPython } from "./python.mjs";
 import { clearResults, jestCounts, keepResult, keptResults, printResults, reportFile } from "./results.mjs";
 import { exitCode, program, root, say } from "./run.mjs";
 import { requirePackages } from "./setup.mjs";
@@ -48,7 +48,7 @@ await program(import.meta.url, async (args) => {
   process.env.TPM2_PKCS11_STORE ??= process.env.TMPDIR;
   clearResults();
   await requirePackages(["build", "devices", "tokens", "servers", "native"]);
-  await installMoto();
+  await installPython();
   await build();
   const own = `Node ${process.versions.node}`;
   if (args.length > 0) {

@@ -4,8 +4,8 @@ import { freePorts, listens } from "./ports.js";
 import { type Server, startProcess, until } from "./process.js";
 import { type Credentials, callQueryApi } from "./query-api.js";
 
-/** Where scripts/moto.mjs installs it. */
-const program = path.join(__dirname, "..", "..", "build", "moto", "bin", "moto_server");
+/** Where scripts/python.mjs installs it. */
+const program = path.join(__dirname, "..", "..", "build", "python", "bin", "moto_server");
 
 export function missingMoto(): string[] {
   return existsSync(program) ? [] : [program];

@@ -36,7 +36,7 @@ const requirements = {
     missing: missingCephPrograms,
     remedy: "apt-get install ceph-mon ceph-osd radosgw",
   },
-  moto: { missing: missingMoto, remedy: "node scripts/moto.mjs" },
+  moto: { missing: missingMoto, remedy: "node scripts/python.mjs" },
 };
 
 /** Software that a suite may need beside Node and the addon. */

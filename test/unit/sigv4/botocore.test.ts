@@ -4,7 +4,7 @@ import path from "node:path";
 import { describeWith } from "../../support/requirements.js";
 import { accessKeyId, openSigner, secret, signingDate } from "../../support/signer.js";
 
-const python = path.join(__dirname, "..", "..", "..", "build", "moto", "bin", "python");
+const python = path.join(__dirname, "..", "..", "..", "build", "python", "bin", "python");
 const script = path.join(__dirname, "..", "..", "support", "botocore-signatures.py");
 const region = "eu-central-1";
 
