@@ -42,6 +42,7 @@ export {
   type KeyCacheMetrics,
   type KeyCacheMode,
   type KeySource,
+  KmsError,
   type ListedPkcs11Key,
   type ListedPkcs11Token,
   type ListedTpmKey,

@@ -13,6 +13,7 @@ export {
   CredentialsError,
   type ErrorCode,
   errorCodes,
+  KmsError,
   Pkcs11Error,
   SigningError,
   TpmError,

@@ -64,6 +64,24 @@ export class Pkcs11Error extends AwsHmacError {
   }
 }
 
+/** A key management service refused or failed. */
+export class KmsError extends AwsHmacError {
+  /** The call that failed, e.g. `Decrypt`. */
+  readonly operation: string;
+  /** What the service calls the error, e.g. `AccessDeniedException`; empty where it did not answer with one. */
+  readonly reason: string;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: AwsHmacErrorOptions & { operation: string; reason: string },
+  ) {
+    super(code, message, options);
+    this.operation = options.operation;
+    this.reason = options.reason;
+  }
+}
+
 /** A request could not be signed faithfully. */
 export class SigningError extends AwsHmacError {}
 
@@ -123,6 +141,17 @@ export const errorCodes = [
   "ERR_MESSAGE_LENGTH",
   "ERR_PKCS11_DEVICE",
   "ERR_PKCS11",
+  // key management services
+  "ERR_KEK_URI",
+  "ERR_PEER_MISSING",
+  "ERR_KMS_MISMATCH",
+  "ERR_KMS_CREDENTIALS",
+  "ERR_KMS_DENIED",
+  "ERR_KMS_KEY_STATE",
+  "ERR_KMS_DECRYPT",
+  "ERR_KMS_UNAVAILABLE",
+  "ERR_KMS_RESPONSE",
+  "ERR_KMS",
   // signing
   "ERR_SIGN_INPUT",
   "ERR_EXPIRES_IN",

@@ -11,6 +11,7 @@ const values = [
   "HmacSigner",
   "HmacSignerV4a",
   "IamAuthTokens",
+  "KmsError",
   "Pkcs11Error",
   "SigningError",
   "TpmError",

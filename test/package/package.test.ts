@@ -78,4 +78,22 @@ describe("the package as npm packs it", () => {
       code: "ERR_ADDON_NOT_BUILT",
     });
   });
+
+  test("loads no KMS's package before it is used, and says which one is missing", () => {
+    const answer = evaluate(
+      `const path = require("node:path");
+       require("aws-hmac");
+       const { openKek } = require(path.resolve("node_modules/aws-hmac/dist/kms/kek.js"));
+       const loaded = Object.keys(require.cache).filter((file) => /client-kms|google-cloud/.test(file));
+       const arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+       openKek("aws-kms://" + arn).then((kek) => kek.decrypt(Buffer.from("x"), Buffer.alloc(0)))
+         .catch(({ code, message }) => console.log(JSON.stringify({ loaded, code, message })));`,
+    );
+    expect(answer).toEqual({
+      loaded: [],
+      code: "ERR_PEER_MISSING",
+      message:
+        "aws-kms:// needs the package @aws-sdk/client-kms, which is not installed: npm install @aws-sdk/client-kms",
+    });
+  });
 });
