@@ -3,6 +3,7 @@ export type { KeyAlgorithm } from "./core/aws4-key.js";
 export type {
   CacheOutcome,
   CredentialsEvent,
+  FallbackEvent,
   MacEvent,
   OperationEvent,
   SignEvent,
@@ -24,6 +25,8 @@ export { type FromSessionTokenOptions, fromSessionToken } from "./credentials/fr
 export type { MfaCodeProvider } from "./credentials/mfa.js";
 export type { TemporaryCredentials, TemporaryCredentialsProvider } from "./credentials/refresh-ahead.js";
 export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-provider.js";
+export type { FallbackSource } from "./keys/fallback/member.js";
+export { type FallbackEntry, type FallbackOptions, fallbackKey } from "./keys/fallback.js";
 export { insecureMemoryKey } from "./keys/memory.js";
 export { type OpenKeyOptions, openKey } from "./keys/open-key.js";
 export type { Pkcs11KeyName, Pkcs11Token } from "./keys/pkcs11/options.js";

@@ -37,13 +37,27 @@ export interface CredentialsEvent extends OperationEvent {
   readonly expiration?: Date;
 }
 
+/** One key that a `fallbackKey` asked, or tried to open: channel `aws-hmac:fallback`. */
+export interface FallbackEvent extends OperationEvent {
+  /** Which of the keys, from 0. */
+  readonly position: number;
+  /** `mac`: for a caller, whom this key served where there is no `error`; `open`: when the `fallbackKey` was made. */
+  readonly reason: "open" | "mac";
+}
+
 /** The channels, held here: Node forgets one that nobody holds. */
-export const channels: Readonly<Record<"sign" | "export" | "mac" | "credentials", Channel>> = {
+export const channels: Readonly<Record<"sign" | "export" | "mac" | "credentials" | "fallback", Channel>> = {
   sign: channel("aws-hmac:sign"),
   export: channel("aws-hmac:export"),
   mac: channel("aws-hmac:mac"),
   credentials: channel("aws-hmac:credentials"),
+  fallback: channel("aws-hmac:fallback"),
 };
+
+/** Which kind of device holds the key. */
+export function backendOf(key: { readonly backend?: unknown }): string {
+  return typeof key.backend === "string" ? key.backend : "custom";
+}
 
 /** What an event says besides time and outcome. */
 export type Told<Event extends OperationEvent> = Omit<Event, "startTime" | "duration" | "error">;

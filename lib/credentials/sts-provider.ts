@@ -1,9 +1,8 @@
 import type { Credentials, STSClient, STSClientConfig } from "@aws-sdk/client-sts";
 import { withDeadline } from "../core/deadline.js";
-import { type CredentialsEvent, channels, observed } from "../core/diagnostics.js";
+import { backendOf, type CredentialsEvent, channels, observed } from "../core/diagnostics.js";
 import { AwsHmacError, CredentialsError } from "../core/errors.js";
 import { checkTimeout } from "../core/validate.js";
-import { backendOf } from "../sigv4/device.js";
 import { onKeyClosed } from "../sigv4/key-closing.js";
 import { type SdkIdentityOptions, sdkIdentity } from "../sigv4/sdk-identity.js";
 import type { MfaCodeProvider } from "./mfa.js";

@@ -1,15 +1,10 @@
 import { isUint8Array } from "node:util/types";
-import { channels, type MacEvent, observed } from "../core/diagnostics.js";
+import { backendOf, channels, type MacEvent, observed } from "../core/diagnostics.js";
 import { SigningError } from "../core/errors.js";
 import type { MacSource } from "../core/hmac-key.js";
 import { secretBuffer, wipe } from "../core/wipe.js";
 import type { Scope } from "./key-cache.js";
 import { type KeySource, type SigningKeySource, takeSigningKey } from "./signing-key-source.js";
-
-/** Which kind of device holds the key. */
-export function backendOf(key: { readonly backend?: unknown }): string {
-  return typeof key.backend === "string" ? key.backend : "custom";
-}
 
 /** Asks a key, and counts. The only place from which signing does. */
 export class Device {

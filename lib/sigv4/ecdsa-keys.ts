@@ -1,9 +1,9 @@
 import { type KeyObject, sign } from "node:crypto";
-import { channels, observed, type SignEvent } from "../core/diagnostics.js";
+import { backendOf, channels, observed, type SignEvent } from "../core/diagnostics.js";
 import { SigningError } from "../core/errors.js";
 import type { MacSource } from "../core/hmac-key.js";
 import type { Clock } from "./clock.js";
-import { backendOf, Device } from "./device.js";
+import { Device } from "./device.js";
 import { deriveEcdsaKey } from "./ecdsa-key.js";
 import type { KeyCacheMetrics, Scope } from "./key-cache.js";
 import { forgotten, onKeyClosed } from "./key-closing.js";

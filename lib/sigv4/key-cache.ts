@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { Channel } from "node:diagnostics_channel";
 import {
+  backendOf,
   type CacheOutcome,
   channels,
   observed,
@@ -12,7 +13,7 @@ import { SigningError } from "../core/errors.js";
 import { wipe } from "../core/wipe.js";
 import { type Clock, systemClock } from "./clock.js";
 import { DayKeys } from "./day-keys.js";
-import { backendOf, Device } from "./device.js";
+import { Device } from "./device.js";
 import { forgotten, onKeyClosed } from "./key-closing.js";
 import { SecretCache } from "./secret-cache.js";
 import { SigningKey } from "./signing-key.js";

@@ -18,6 +18,7 @@ const values = [
   "createPresignedPost",
   "createSignedFetch",
   "errorCodes",
+  "fallbackKey",
   "fromAssumeRole",
   "fromSessionToken",
   "importPkcs11Key",

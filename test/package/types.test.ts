@@ -10,7 +10,7 @@ const { folder, remove } = temporaryFolder("types");
 
 const program = `
 import {
-  AwsHmacError, fromAssumeRole, fromSessionToken, type HmacKey, HmacSigner, importPkcs11Key, importTpmKey,
+  AwsHmacError, fallbackKey, fromAssumeRole, fromSessionToken, type HmacKey, HmacSigner, importPkcs11Key, importTpmKey,
   importWrappedTpmKey, insecureMemoryKey, openKey, openPkcs11Key, openTpmKey, sdkIdentity, wrapForTpm,
 } from "aws-hmac";
 import { S3Client } from "@aws-sdk/client-s3";
@@ -33,6 +33,7 @@ export async function use(secret: Uint8Array, signal?: AbortSignal, timeout?: nu
     throw error;
   });
   await key.mac(secret, { signal });
+  await fallbackKey([key, memory, () => openTpmKey({ handle, tcti })], { timeout, retryAfter: timeout });
   const signer = new HmacSigner({ key, accessKeyId, sessionToken, region: "eu-central-1", service: "s3" });
   const { headers } = await signer.sign({ method: "GET", hostname: "api.example.com", path: "/v1", headers: {} });
   await fetch(await signer.presignUrl("https://b.example.com/", { expiresIn: timeout }), { headers });
