@@ -137,6 +137,12 @@ export {
   type TpmWrappedImportBase,
   type TpmWrappedImportToHandle,
   type TpmWrappedImportToPem,
+  type VaultBody,
+  VaultError,
+  type VaultLogin,
+  type VaultServerOptions,
+  type VaultTokenCallback,
+  type VaultTokenContext,
   type WrapForTpmOptions,
   wrapForTpm,
 } from "./index.js";

@@ -18,6 +18,7 @@ export {
   Pkcs11Error,
   SigningError,
   TpmError,
+  VaultError,
 } from "./core/errors.js";
 export type { HmacKey, MacOptions, MacSource } from "./core/hmac-key.js";
 export { type FromAssumeRoleOptions, fromAssumeRole } from "./credentials/from-assume-role.js";
@@ -124,3 +125,6 @@ export type {
 export { HmacSignerV4a, type HmacSignerV4aOptions } from "./sigv4/signer-v4a.js";
 export type { KeySource, SigningKeySource, SigningScope } from "./sigv4/signing-key-source.js";
 export { type HttpSigner, signedRequest } from "./sigv4/web-request.js";
+export type { VaultBody } from "./vault/json.js";
+export type { VaultServerOptions } from "./vault/options.js";
+export type { VaultLogin, VaultTokenCallback, VaultTokenContext } from "./vault/token.js";

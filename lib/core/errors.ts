@@ -82,6 +82,24 @@ export class KmsError extends AwsHmacError {
   }
 }
 
+/** A Vault or OpenBao server refused, failed or could not be reached. */
+export class VaultError extends AwsHmacError {
+  /** The answer's HTTP status; 0 where none came. */
+  readonly status: number;
+  /** The call that failed, e.g. `POST transit/hmac/signer/sha2-256`. */
+  readonly operation: string;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: AwsHmacErrorOptions & { status: number; operation: string },
+  ) {
+    super(code, message, options);
+    this.status = options.status;
+    this.operation = options.operation;
+  }
+}
+
 /** A request could not be signed faithfully. */
 export class SigningError extends AwsHmacError {}
 
@@ -100,6 +118,7 @@ export const errorCodes = [
   "ERR_UNSUPPORTED_PLATFORM",
   "ERR_KEY_NOT_FOUND",
   "ERR_KEY_UNSUITABLE",
+  "ERR_MESSAGE_LENGTH",
   "ERR_IMPORT_VERIFY",
   // fallback
   "ERR_FALLBACK_UNAVAILABLE",
@@ -141,7 +160,6 @@ export const errorCodes = [
   "ERR_PIN_LOCKED",
   "ERR_PIN_FINAL_TRY",
   "ERR_SESSION_COPY",
-  "ERR_MESSAGE_LENGTH",
   "ERR_PKCS11_DEVICE",
   "ERR_PKCS11",
   // key management services
@@ -155,6 +173,17 @@ export const errorCodes = [
   "ERR_KMS_UNAVAILABLE",
   "ERR_KMS_RESPONSE",
   "ERR_KMS",
+  // Vault and OpenBao
+  "ERR_VAULT_CONNECTION",
+  "ERR_VAULT_TLS",
+  "ERR_VAULT_TOKEN",
+  "ERR_VAULT_DENIED",
+  "ERR_VAULT_MOUNT",
+  "ERR_VAULT_VERSION",
+  "ERR_VAULT_SEALED",
+  "ERR_VAULT_UNAVAILABLE",
+  "ERR_VAULT_RESPONSE",
+  "ERR_VAULT",
   // signing
   "ERR_SIGN_INPUT",
   "ERR_EXPIRES_IN",

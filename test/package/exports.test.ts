@@ -15,6 +15,7 @@ const values = [
   "Pkcs11Error",
   "SigningError",
   "TpmError",
+  "VaultError",
   "createPresignedPost",
   "createSignedFetch",
   "errorCodes",

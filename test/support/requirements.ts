@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { missingOpenBao } from "./bao.js";
 import { missingMoto } from "./moto.js";
 import { which } from "./process.js";
 import { missingCephPrograms } from "./rgw.js";
@@ -36,6 +37,7 @@ const requirements = {
     missing: missingCephPrograms,
     remedy: "apt-get install ceph-mon ceph-osd radosgw",
   },
+  openbao: { missing: missingOpenBao, remedy: "node scripts/python.mjs" },
   moto: { missing: missingMoto, remedy: "node scripts/python.mjs" },
 };
 

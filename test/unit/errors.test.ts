@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { AwsHmacError, errorCodes, Pkcs11Error, TpmError } from "../../lib/core/errors.js";
+import { AwsHmacError, errorCodes, Pkcs11Error, TpmError, VaultError } from "../../lib/core/errors.js";
 
 const root = path.join(__dirname, "..", "..");
 
@@ -56,5 +56,12 @@ test("an error has its class's name, its code, and a cause only where there is o
     rv: 5,
     rvName: "CKR_GENERAL_ERROR",
     operation: "C_Sign",
+  });
+  const vault = new VaultError("ERR_VAULT", "refused", { status: 400, operation: "GET sys/health" });
+  expect(vault).toMatchObject({
+    name: "VaultError",
+    status: 400,
+    operation: "GET sys/health",
+    retryable: false,
   });
 });
