@@ -2,6 +2,7 @@ import type { HmacKey } from "../core/hmac-key.js";
 import { invalid } from "../core/validate.js";
 import type { Pkcs11KeyName, Pkcs11Token } from "./pkcs11/options.js";
 import { openPkcs11Key, type Pkcs11KeyOptions } from "./pkcs11.js";
+import type { TpmPlace } from "./reference/tpm.js";
 import { parseKeyReference } from "./reference.js";
 import { openTpmKey, type TpmKeyOptions } from "./tpm.js";
 
@@ -29,12 +30,22 @@ export interface OpenKeyOptions
  */
 export async function openKey(reference: string, options: OpenKeyOptions = {}): Promise<HmacKey> {
   const parsed = parseKeyReference(reference);
-  if (parsed.backend === "pkcs11") return openPkcs11Key({ ...options, ...parsed.place });
+  switch (parsed.backend) {
+    case "pkcs11":
+      return openPkcs11Key({ ...options, ...parsed.place });
+    case "tpm":
+      return openTpm(parsed.place, options);
+    default:
+      throw invalid(`the key's reference is not usable: ${parsed.backend}: keys are not in this version`);
+  }
+}
+
+async function openTpm(place: TpmPlace, options: OpenKeyOptions): Promise<HmacKey> {
   for (const name of ["tcti", "parent"] as const) {
-    const said = parsed.place[name];
+    const said = place[name];
     if (said !== undefined && options[name] !== undefined && options[name] !== said) {
       throw invalid(`${name} is not what the key's reference says: leave one of them out`);
     }
   }
-  return openTpmKey({ ...options, ...parsed.place });
+  return openTpmKey({ ...options, ...place });
 }

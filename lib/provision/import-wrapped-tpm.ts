@@ -4,7 +4,7 @@ import { withConnection } from "../binding/with-connection.js";
 import { AwsHmacError } from "../core/errors.js";
 import { invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
-import { formatTpmReference } from "../keys/reference.js";
+import { formatTpmReference } from "../keys/reference/tpm.js";
 import { type ImportableKeyFile, parseImportablePem } from "../keys/tpm/importable-pem.js";
 import { passwordBytes, type TpmDevice, tctiOf, tpmBounds } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";

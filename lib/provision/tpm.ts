@@ -2,7 +2,7 @@ import { withConnection } from "../binding/with-connection.js";
 import { aws4Key, type KeyAlgorithm } from "../core/aws4-key.js";
 import { invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
-import { formatTpmReference } from "../keys/reference.js";
+import { formatTpmReference } from "../keys/reference/tpm.js";
 import { passwordBytes, type TpmDevice, tctiOf, tpmBounds } from "../keys/tpm/options.js";
 import { type TpmParent, tpmParent } from "../keys/tpm/parent.js";
 import { checkPolicy } from "../keys/tpm/policy/check.js";
