@@ -1,26 +1,13 @@
 // Asks AWS who it is talking to (STS GetCallerIdentity) with plain HTTP requests that a device signs; no AWS SDK.
 //
-//   AWS_ACCESS_KEY_ID=AKIA… AWS_REGION=eu-central-1 TPM_HANDLE=0x81008001 TPM_PASSWORD=… node examples/rest.mjs
-//   AWS_ACCESS_KEY_ID=AKIA… AWS_REGION=eu-central-1 PKCS11_MODULE=/usr/lib/softhsm/libsofthsm2.so \
-//     PKCS11_TOKEN=aws PKCS11_LABEL=signer PKCS11_PIN=… node examples/rest.mjs
+//   AWS_ACCESS_KEY_ID=AKIA… AWS_REGION=eu-central-1 SIGNING_KEY=tpm:0x81008001 KEY_PASSWORD=… node examples/rest.mjs
 //
-// With AWS_SECRET_ACCESS_KEY instead of a device it signs in memory. AWS_ENDPOINT_URL_STS names another server.
+// SIGNING_KEY is what openKey() takes; a PKCS#11 token's PIN comes from TOKEN_PIN. With AWS_SECRET_ACCESS_KEY instead it
+// signs in memory. AWS_ENDPOINT_URL_STS names another server.
 import process from "node:process";
-import { HmacSigner, insecureMemoryKey, openPkcs11Key, openTpmKey } from "aws-hmac";
+import { HmacSigner, insecureMemoryKey, openKey } from "aws-hmac";
 
 const { env } = process;
-
-function openKey() {
-  if (env.TPM_HANDLE) {
-    const auth = env.TPM_PASSWORD ? { password: env.TPM_PASSWORD } : undefined;
-    return openTpmKey({ tcti: env.TPM_TCTI, handle: Number(env.TPM_HANDLE), auth });
-  }
-  if (env.PKCS11_TOKEN) {
-    const { PKCS11_MODULE: module, PKCS11_TOKEN: tokenLabel, PKCS11_LABEL: label, PKCS11_PIN: pin } = env;
-    return openPkcs11Key({ module, tokenLabel, label, pin });
-  }
-  return insecureMemoryKey(env.AWS_SECRET_ACCESS_KEY ?? "");
-}
 
 /** Signs a request, sends it, and gives the text of the answer. */
 async function send(signer, method, url, body) {
@@ -44,7 +31,12 @@ async function send(signer, method, url, body) {
 
 const question = "Action=GetCallerIdentity&Version=2011-06-15";
 const endpoint = env.AWS_ENDPOINT_URL_STS ?? `https://sts.${env.AWS_REGION}.amazonaws.com`;
-const key = await openKey();
+const key = env.SIGNING_KEY
+  ? await openKey(env.SIGNING_KEY, {
+      ...(env.TOKEN_PIN ? { pinEnv: "TOKEN_PIN" } : {}),
+      ...(env.KEY_PASSWORD ? { auth: { password: env.KEY_PASSWORD } } : {}),
+    })
+  : insecureMemoryKey(env.AWS_SECRET_ACCESS_KEY ?? "");
 const signer = new HmacSigner({
   key,
   accessKeyId: env.AWS_ACCESS_KEY_ID,

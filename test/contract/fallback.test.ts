@@ -9,7 +9,7 @@ function fallbackOf(
   entries: () => FallbackEntry[] | Promise<FallbackEntry[]>,
   stop: () => Promise<void> = async () => undefined,
 ): Device {
-  return { open: async () => fallbackKey(await entries()), child: {}, stop };
+  return { open: async () => fallbackKey(await entries()), stop };
 }
 
 const memory = () => insecureMemoryKey(secretAccessKey);

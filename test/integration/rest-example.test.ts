@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
-import { backends } from "../support/backends.js";
+import { backends, type Device } from "../support/backends.js";
+import { keyVariables } from "../support/example.js";
 import { type Moto, startMoto } from "../support/moto.js";
 import { describeWith } from "../support/requirements.js";
 
@@ -35,7 +36,7 @@ describeWith(["moto"], "examples/rest.mjs", () => {
         const device = await backend.start(secretAccessKey);
         try {
           const arn = "arn:aws:iam::123456789012:user/tester";
-          expect(await run(variables(device.child, secretAccessKey))).toEqual({
+          expect(await run(variables(device, secretAccessKey))).toEqual({
             ...{ code: 0, stderr: "", stdout: `GET  ${arn}\nPOST ${arn}\n` },
           });
         } finally {
@@ -46,7 +47,7 @@ describeWith(["moto"], "examples/rest.mjs", () => {
       test("moto refuses a wrong key", async () => {
         const device = await backend.start(wrongSecret);
         try {
-          const { code, stdout, stderr } = await run(variables(device.child, wrongSecret));
+          const { code, stdout, stderr } = await run(variables(device, wrongSecret));
           expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
           expect(stderr).toMatch(/^GET: HTTP 403 .*<Code>SignatureDoesNotMatch<\/Code>/s);
         } finally {
@@ -58,24 +59,6 @@ describeWith(["moto"], "examples/rest.mjs", () => {
 });
 
 /** What tells the example where its key is. */
-function variables(child: object, secret: string): NodeJS.ProcessEnv {
-  const { tpm, pkcs11 } = child as {
-    tpm?: { tcti: string; handle: number; auth: { password: string } };
-    pkcs11?: { module: string; tokenLabel: string; label: string; pin: string };
-  };
-  if (tpm) {
-    return { TPM_TCTI: tpm.tcti, TPM_HANDLE: String(tpm.handle), TPM_PASSWORD: tpm.auth.password };
-  }
-  if (pkcs11) {
-    const { module, tokenLabel, label, pin } = pkcs11;
-    const { SOFTHSM2_CONF } = process.env;
-    return {
-      SOFTHSM2_CONF,
-      PKCS11_MODULE: module,
-      PKCS11_TOKEN: tokenLabel,
-      PKCS11_LABEL: label,
-      PKCS11_PIN: pin,
-    };
-  }
-  return { AWS_SECRET_ACCESS_KEY: secret };
+function variables({ child }: Device, secret: string): NodeJS.ProcessEnv {
+  return child ? keyVariables(child) : { AWS_SECRET_ACCESS_KEY: secret };
 }

@@ -2,10 +2,13 @@
 const { setTimeout: later } = require("node:timers/promises");
 const { readdirSync, readFileSync } = require("node:fs");
 const { Worker, isMainThread, workerData } = require("node:worker_threads");
-const { openPkcs11Key, openTpmKey } = require("../..");
+const { openKey, openPkcs11Key, openTpmKey } = require("../..");
 
 const [scenario, device] = isMainThread ? [process.argv[2], JSON.parse(process.argv[3])] : workerData;
-const open = () => (device.tpm ? openTpmKey(device.tpm) : openPkcs11Key(device.pkcs11));
+const open = () => {
+  if (device.reference) return openKey(device.reference, device.options);
+  return device.tpm ? openTpmKey(device.tpm) : openPkcs11Key(device.pkcs11);
+};
 const message = Buffer.from("20261123");
 const flood = (key, count = 64) => Array.from({ length: count }, () => key.mac(message));
 const thread = (inner) => new Worker(__filename, { workerData: [inner, device] });

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { type Backend, backends, type Device } from "../support/backends.js";
+import { type Backend, backends, type ChildKey, type Device } from "../support/backends.js";
 import { type HungTpm, startHungTpm } from "../support/hung-tpm.js";
 import { describeWith } from "../support/requirements.js";
 import { child, runChild } from "./run-child.js";
@@ -22,7 +22,7 @@ function lifecycle({ name, start }: Backend): void {
     "%s: exit code %d, no crash",
     async (scenario, code) => {
       for (let round = 0; round < 8; round++) {
-        const outcome = await runChild(scenario, device.child);
+        const outcome = await runChild(scenario, device.child as ChildKey);
         expect([outcome.code, outcome.signal, code === 1 || outcome.stderr]).toEqual([
           code,
           null,
@@ -45,7 +45,12 @@ function lifecycle({ name, start }: Backend): void {
   ])(
     "%s",
     async (scenario, stdout) => {
-      expect(await runChild(scenario, device.child)).toEqual({ code: 0, signal: null, stdout, stderr: "" });
+      expect(await runChild(scenario, device.child as ChildKey)).toEqual({
+        code: 0,
+        signal: null,
+        stdout,
+        stderr: "",
+      });
     },
     90_000,
   );

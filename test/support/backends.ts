@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import type { KeyAlgorithm } from "../../lib/core/aws4-key.js";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
 import { insecureMemoryKey } from "../../lib/keys/memory.js";
+import type { OpenKeyOptions } from "../../lib/keys/open-key.js";
 import { openPkcs11Key } from "../../lib/keys/pkcs11.js";
 import { openTpmKey } from "../../lib/keys/tpm.js";
 import { importPkcs11Key } from "../../lib/provision/pkcs11.js";
@@ -13,12 +14,20 @@ import { startSwtpm } from "./swtpm.js";
 /** A secret access key for tests, as AWS makes them: 40 characters. */
 export const secretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
+/** A key as another process opens it: `openKey(reference, options)`, all of it JSON. */
+export interface ChildKey {
+  reference: string;
+  options: OpenKeyOptions;
+  /** Variables of the environment that it needs besides. */
+  env?: NodeJS.ProcessEnv;
+}
+
 /** A throwaway device that holds one key, made of the secret it was started with. */
 export interface Device {
   /** One more instance of the key. */
   open(): Promise<HmacKey>;
-  /** What test/lifecycle/child.cjs needs to open the key. */
-  child: object;
+  /** What opens the key in another process; not there where the secret itself would have to be given. */
+  child?: ChildKey;
   /** Where a device outlives the programs: the objects and sessions that they left in it; [] is as it should be. */
   leftovers?(): Promise<string[]>;
   stop(): Promise<void>;
@@ -36,7 +45,6 @@ const memory: Backend = {
   needs: [],
   start: async (secret = secretAccessKey, algorithm) => ({
     open: async () => insecureMemoryKey(secret, { algorithm }),
-    child: {},
     stop: async () => undefined,
   }),
 };
@@ -47,10 +55,14 @@ const tpm: Backend = {
   async start(secret = secretAccessKey, algorithm) {
     const { tcti, stop } = await startSwtpm();
     const options = { tcti, auth: { password: "device password" } };
-    const { handle } = await importTpmKey(Buffer.from(secret), { ...options, handle: 0x81008001, algorithm });
+    const { handle, reference } = await importTpmKey(Buffer.from(secret), {
+      ...options,
+      handle: 0x81008001,
+      algorithm,
+    });
     return {
       open: () => openTpmKey({ ...options, handle }),
-      child: { tpm: { ...options, handle } },
+      child: { reference, options: { auth: options.auth } },
       leftovers: async () =>
         ["handles-transient", "handles-loaded-session", "handles-saved-session"].flatMap((kind) =>
           execFileSync("tpm2_getcap", ["-T", tcti, kind], { encoding: "utf8" }).split("\n").filter(Boolean),
@@ -66,14 +78,18 @@ const pkcs11: Backend = {
   async start(secret = secretAccessKey, algorithm) {
     const { module, tokenLabel, pin, remove } = await makeSoftHsm();
     const options = { module, tokenLabel, pin };
-    const { label, id } = await importPkcs11Key(Buffer.from(secret), {
+    const { uri, label, id } = await importPkcs11Key(Buffer.from(secret), {
       ...options,
       label: "signer",
       algorithm,
     });
     return {
       open: () => openPkcs11Key({ ...options, label, id }),
-      child: { pkcs11: { ...options, label } },
+      child: {
+        reference: uri,
+        options: { pin },
+        env: { SOFTHSM2_CONF: process.env.SOFTHSM2_CONF },
+      },
       stop: async () => remove(),
     };
   },

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import process from "node:process";
 import { SignatureV4 } from "@smithy/signature-v4";
-import { secretAccessKey } from "./backends.js";
+import { type ChildKey, secretAccessKey } from "./backends.js";
 import { PlainSha256 } from "./plain-sha256.js";
 import { accessKeyId } from "./signer.js";
 
@@ -31,20 +31,16 @@ export function runExample(
   });
 }
 
-/** Where an example finds the key of a backend. */
-export function keyVariables(child: object): NodeJS.ProcessEnv {
-  const { tpm, pkcs11 } = child as {
-    tpm?: { tcti: string; handle: number; auth: { password: string } };
-    pkcs11?: { module: string; tokenLabel: string; label: string; pin: string };
+/** Where an example finds a key. */
+export function keyVariables(child: ChildKey | undefined): NodeJS.ProcessEnv {
+  if (!child) throw new Error("the examples open keys of devices only");
+  const { reference, options, env } = child;
+  const { pin, auth } = options as { pin?: string; auth?: { password?: string } };
+  return {
+    ...{ SIGNING_KEY: reference, ...env },
+    ...(pin !== undefined && { TOKEN_PIN: pin }),
+    ...(auth?.password !== undefined && { KEY_PASSWORD: auth.password }),
   };
-  if (tpm) {
-    const tcti = encodeURIComponent(tpm.tcti);
-    return { SIGNING_KEY: `tpm:0x${tpm.handle.toString(16)}?tcti=${tcti}`, KEY_PASSWORD: tpm.auth.password };
-  }
-  const { module, tokenLabel, label, pin = "" } = pkcs11 ?? {};
-  const { SOFTHSM2_CONF } = process.env;
-  const SIGNING_KEY = `pkcs11:token=${encodeURIComponent(tokenLabel ?? "")};object=${label}?module-path=${module}`;
-  return { SOFTHSM2_CONF, SIGNING_KEY, TOKEN_PIN: pin };
 }
 
 /** What smithy signs for an object of my-bucket at the date of a presigned URL, with the plain secret. */
