@@ -252,7 +252,7 @@ export function tokenSuite(
     contract({
       start: async () => ({
         open: () => openPkcs11Key({ ...place(token), pin: token.pin, label: "signer" }),
-       
+
         stop: async () => undefined,
       }),
     }));
