@@ -1,9 +1,9 @@
-import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import { createSecretKey } from "node:crypto";
 import { aws4Key, type KeyAlgorithm } from "../core/aws4-key.js";
-import { AwsHmacError } from "../core/errors.js";
-import type { HmacKey, MacOptions } from "../core/hmac-key.js";
+import type { HmacKey } from "../core/hmac-key.js";
 import { secretBytes } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
+import { SoftwareKey } from "./software-key.js";
 
 /**
  * A key that is held in this process's memory, without any device: for tests and for migrating.
@@ -20,40 +20,8 @@ export function insecureMemoryKey(
   let key: Buffer | undefined;
   try {
     key = aws4Key(bytes, algorithm);
-    return new MemoryKey(createSecretKey(key));
+    return new SoftwareKey("memory", createSecretKey(key));
   } finally {
     wipe(bytes, key);
-  }
-}
-
-class MemoryKey implements HmacKey {
-  readonly backend = "memory";
-  #key: KeyObject | undefined;
-  readonly #closed = new AbortController();
-
-  constructor(key: KeyObject) {
-    this.#key = key;
-  }
-
-  get closed(): AbortSignal {
-    return this.#closed.signal;
-  }
-
-  async mac(message: Uint8Array, options: MacOptions = {}): Promise<Uint8Array> {
-    options.signal?.throwIfAborted();
-    if (!(message instanceof Uint8Array)) {
-      throw new AwsHmacError("ERR_INVALID_ARGUMENT", "message must be a Uint8Array");
-    }
-    if (!this.#key) throw new AwsHmacError("ERR_CLOSED", "the key is closed");
-    return createHmac("sha256", this.#key).update(message).digest();
-  }
-
-  async close(): Promise<void> {
-    this.#key = undefined;
-    this.#closed.abort(new AwsHmacError("ERR_CLOSED", "the key is closed"));
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 }
