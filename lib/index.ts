@@ -14,6 +14,7 @@ export {
   CredentialsError,
   type ErrorCode,
   errorCodes,
+  KeysetError,
   KmsError,
   Pkcs11Error,
   SigningError,
@@ -33,6 +34,9 @@ export { type OpenKeyOptions, openKey } from "./keys/open-key.js";
 export type { Pkcs11KeyName, Pkcs11Token } from "./keys/pkcs11/options.js";
 export type { Pin, Pkcs11Login } from "./keys/pkcs11/pin.js";
 export { openPkcs11Key, type Pkcs11KeyOptions } from "./keys/pkcs11.js";
+export type { TinkKek } from "./keys/tink/options.js";
+export type { TinkKeysetSource } from "./keys/tink/source.js";
+export { openTinkKey, type TinkKeyOptions } from "./keys/tink.js";
 export type { TpmDevice } from "./keys/tpm/options.js";
 export type { TpmHierarchy, TpmParent, TpmParentAuth } from "./keys/tpm/parent.js";
 export type {
@@ -68,6 +72,7 @@ export {
 } from "./provision/pkcs11/housekeeping.js";
 export type { Pkcs11Wrapped, Pkcs11WrappingKey } from "./provision/pkcs11/wrapped.js";
 export { type ImportedPkcs11Key, importPkcs11Key, type Pkcs11ImportOptions } from "./provision/pkcs11.js";
+export { type ImportedTinkKey, importTinkKey, type TinkImportOptions } from "./provision/tink.js";
 export type {
   ImportedTpmHandle,
   ImportedTpmPem,

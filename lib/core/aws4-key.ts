@@ -6,6 +6,8 @@ export type KeyAlgorithm = "sigv4" | "sigv4a";
 
 const prefixes: Record<KeyAlgorithm, string> = { sigv4: "AWS4", sigv4a: "AWS4A" };
 const longestKey = 512;
+/** What is no printable ASCII, and white space. */
+const unfit = (byte: number): boolean => byte <= 0x20 || byte >= 0x7f;
 
 /**
  * The HMAC key that SigV4 starts from: `"AWS4" + secretAccessKey`, as bytes (AWS SigV4 guide, "derive a signing key"); for
@@ -29,7 +31,7 @@ export function aws4Key(secretAccessKey: Uint8Array, algorithm: KeyAlgorithm = "
   if (secretAccessKey.length === 0 || secretAccessKey.length > longest) {
     throw new AwsHmacError("ERR_INVALID_ARGUMENT", `secretAccessKey must have 1..${longest} bytes`);
   }
-  if (secretAccessKey.some((byte) => byte <= 0x20 || byte >= 0x7f)) {
+  if (secretAccessKey.some(unfit)) {
     throw new AwsHmacError(
       "ERR_INVALID_ARGUMENT",
       "secretAccessKey must be printable ASCII without white space: check for a trailing newline",
@@ -39,4 +41,19 @@ export function aws4Key(secretAccessKey: Uint8Array, algorithm: KeyAlgorithm = "
   key.set(prefix, 0);
   key.set(secretAccessKey, prefix.length);
   return key;
+}
+
+/**
+ * Why bytes from elsewhere cannot be a key that `aws4Key` makes, to be put behind "the key"; undefined where they can. It holds none of the
+ * bytes.
+ */
+export function aws4KeyFault(key: Uint8Array): string | undefined {
+  if (key.length > longestKey) return `has more than ${longestKey} bytes`;
+  const prefix = Buffer.from(prefixes.sigv4); // that of SigV4a begins with it
+  if (!prefix.equals(key.subarray(0, prefix.length)) || key.length === prefix.length) {
+    return 'does not begin with "AWS4": it must be "AWS4" and the secret access key behind it, as the imports store it';
+  }
+  if (key.some(unfit))
+    return "has white space or other bytes that no secret access key has, perhaps a newline at its end";
+  return undefined;
 }

@@ -100,6 +100,9 @@ export class VaultError extends AwsHmacError {
   }
 }
 
+/** A Tink keyset cannot be used. */
+export class KeysetError extends AwsHmacError {}
+
 /** A request could not be signed faithfully. */
 export class SigningError extends AwsHmacError {}
 
@@ -119,6 +122,7 @@ export const errorCodes = [
   "ERR_KEY_NOT_FOUND",
   "ERR_KEY_UNSUITABLE",
   "ERR_MESSAGE_LENGTH",
+  "ERR_KEY_EXISTS",
   "ERR_IMPORT_VERIFY",
   // fallback
   "ERR_FALLBACK_UNAVAILABLE",
@@ -151,7 +155,6 @@ export const errorCodes = [
   "ERR_TOKEN_NOT_FOUND",
   "ERR_TOKEN_AMBIGUOUS",
   "ERR_KEY_AMBIGUOUS",
-  "ERR_KEY_EXISTS",
   "ERR_KEY_READABLE",
   "ERR_KEY_WRAPPABLE",
   "ERR_PIN_SOURCE",
@@ -184,6 +187,13 @@ export const errorCodes = [
   "ERR_VAULT_UNAVAILABLE",
   "ERR_VAULT_RESPONSE",
   "ERR_VAULT",
+  // Tink keysets
+  "ERR_KEYSET_FORMAT",
+  "ERR_KEYSET_CLEARTEXT",
+  "ERR_KEYSET_DECRYPT",
+  "ERR_KEYSET_PRIMARY",
+  "ERR_KEYSET_ALGORITHM",
+  "ERR_KEYSET_PREFIX",
   // signing
   "ERR_SIGN_INPUT",
   "ERR_EXPIRES_IN",

@@ -53,13 +53,14 @@ export async function until(
   }
 }
 
-/** Runs a program to its end and gives what it wrote to its standard output. */
+/** Runs a program to its end, with `input` on its standard input, and gives what it wrote to its standard output. */
 export async function runTool(
   program: string,
   args: string[],
-  options: ExecFileOptions = {},
+  { input, ...options }: ExecFileOptions & { input?: string } = {},
 ): Promise<string> {
   const running = promisify(execFile)(program, args, { ...options, encoding: "utf8" });
+  if (input !== undefined) running.child.stdin?.end(input);
   endWithUs(running.child);
   return (await running).stdout;
 }

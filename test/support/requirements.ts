@@ -3,6 +3,7 @@ import { missingOpenBao } from "./bao.js";
 import { missingMoto } from "./moto.js";
 import { which } from "./process.js";
 import { missingCephPrograms } from "./rgw.js";
+import { missingTink } from "./tink.js";
 
 const absent = (...programs: string[]): string[] =>
   programs.filter((program) => which(program) === undefined);
@@ -39,6 +40,7 @@ const requirements = {
   },
   openbao: { missing: missingOpenBao, remedy: "node scripts/python.mjs" },
   moto: { missing: missingMoto, remedy: "node scripts/python.mjs" },
+  tink: { missing: missingTink, remedy: "node scripts/python.mjs" },
 };
 
 /** Software that a suite may need beside Node and the addon. */
