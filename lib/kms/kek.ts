@@ -4,37 +4,84 @@ import { checkTimeout } from "../core/validate.js";
 import { parseKmsArn } from "./aws-arn.js";
 import { type AwsKmsClient, type AwsKmsClientConfig, checkAwsClient } from "./aws-client.js";
 import { AwsKmsAead } from "./aws-kms.js";
+import {
+  checkGcpClient,
+  checkGcpLocation,
+  type GcpKmsClient,
+  type GcpKmsClientConfig,
+} from "./gcp-client.js";
+import { GcpKmsAead } from "./gcp-kms.js";
+import { parseGcpKeyName } from "./gcp-name.js";
 
 /** How the KMS is called that holds a key encryption key (KEK). */
 export interface KekOptions {
-  /** A client of yours, which is never closed here: for `aws-kms://` a `KMSClient` of the key's region. */
-  kmsClient?: AwsKmsClient | undefined;
-  /** Settings for a client that is made for each call instead: for `aws-kms://` those of a `KMSClient`, without `region`. */
-  clientConfig?: AwsKmsClientConfig | undefined;
+  /**
+   * A client of yours, which is never closed here: for `aws-kms://` a `KMSClient` of the key's region, for `gcp-kms://` a
+   * `KeyManagementServiceClient`.
+   */
+  kmsClient?: AwsKmsClient | GcpKmsClient | undefined;
+  /** Settings for a client that is made for each call instead: those of a `KMSClient`, or of a `KeyManagementServiceClient`. */
+  clientConfig?: AwsKmsClientConfig | GcpKmsClientConfig | undefined;
   /** Milliseconds for each call, retries included: 30,000 unless given. */
   timeout?: number | undefined;
 }
 
-const forms = "aws-kms://arn:aws:kms:<region>:<account>:key/<id>";
+const forms = {
+  "aws-kms": "aws-kms://arn:aws:kms:<region>:<account>:key/<id>",
+  "gcp-kms": "gcp-kms://projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>",
+} as const;
 
 /**
  * The key encryption key that a URI of Tink's names. Nothing is loaded and nothing is called before it is used.
  *
- * @param uri `aws-kms://` with the ARN of a key or of an alias
- * @throws AwsHmacError `ERR_KEK_URI`, `ERR_INVALID_ARGUMENT`. Its calls reject with `ERR_PEER_MISSING`, `ERR_KMS_MISMATCH`
- *   of a client for another region, and KmsErrors
+ * @param uri `aws-kms://` with the ARN of a key or of an alias; `gcp-kms://` with the name of a key, or of the version that
+ *   is to encrypt
+ * @throws AwsHmacError `ERR_KEK_URI`, `ERR_INVALID_ARGUMENT`; `ERR_KMS_MISMATCH` of an `apiEndpoint` in another location. Its
+ *   calls reject with `ERR_PEER_MISSING`, `ERR_KMS_MISMATCH` of a client for another region, and KmsErrors
  */
 export async function openKek(uri: string, options: KekOptions = {}): Promise<Aead> {
   const timeout = checkTimeout(options.timeout);
   const [, scheme, rest = ""] = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(String(uri)) ?? [];
-  if (scheme?.toLowerCase() === "aws-kms") {
-    const key = parseKmsArn(rest);
-    if (!key) throw unusable(`not the ARN of a KMS key or alias: ${forms} (or alias/<name> at its end)`);
-    const { kmsClient: client, clientConfig } = options;
-    checkAwsClient("kmsClient", client, clientConfig);
-    return new AwsKmsAead(key, { client, clientConfig, timeout });
+  switch (scheme?.toLowerCase()) {
+    case "aws-kms":
+      return awsKek(rest, options, timeout);
+    case "gcp-kms":
+      return gcpKek(rest, options, timeout);
+    default:
+      throw unusable(
+        `it must be ${Object.values(forms).join(" or ")}; for any other KMS give an object with encrypt and decrypt as aead`,
+      );
   }
-  throw unusable(`it must be ${forms}; for any other KMS give an object with encrypt and decrypt as aead`);
+}
+
+function awsKek(name: string, { kmsClient, clientConfig }: KekOptions, timeout: number): Aead {
+  const key = parseKmsArn(name);
+  if (!key) {
+    throw unusable(`not the ARN of a KMS key or alias: ${forms["aws-kms"]} (or alias/<name> at its end)`);
+  }
+  checkAwsClient("kmsClient", kmsClient, clientConfig);
+  return new AwsKmsAead(key, {
+    client: kmsClient as AwsKmsClient | undefined,
+    clientConfig: clientConfig as AwsKmsClientConfig | undefined,
+    timeout,
+  });
+}
+
+function gcpKek(name: string, { kmsClient, clientConfig }: KekOptions, timeout: number): Aead {
+  const key = parseGcpKeyName(name);
+  if (!key) {
+    throw unusable(
+      `not the name of a Cloud KMS key: ${forms["gcp-kms"]} (and /cryptoKeyVersions/<n> where one is to encrypt)`,
+    );
+  }
+  checkGcpClient(kmsClient, clientConfig);
+  const config = clientConfig as GcpKmsClientConfig | undefined;
+  checkGcpLocation(config, key);
+  return new GcpKmsAead(key, {
+    client: kmsClient as GcpKmsClient | undefined,
+    clientConfig: config,
+    timeout,
+  });
 }
 
 function unusable(reason: string): AwsHmacError {

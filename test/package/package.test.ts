@@ -85,15 +85,23 @@ describe("the package as npm packs it", () => {
        require("aws-hmac");
        const { openKek } = require(path.resolve("node_modules/aws-hmac/dist/kms/kek.js"));
        const loaded = Object.keys(require.cache).filter((file) => /client-kms|google-cloud/.test(file));
-       const arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-       openKek("aws-kms://" + arn).then((kek) => kek.decrypt(Buffer.from("x"), Buffer.alloc(0)))
-         .catch(({ code, message }) => console.log(JSON.stringify({ loaded, code, message })));`,
+       const refused = (uri) => openKek(uri)
+         .then((kek) => kek.decrypt(Buffer.from("x"), Buffer.alloc(0)))
+         .catch(({ code, message }) => [code, message]);
+       (async () => console.log(JSON.stringify({
+         loaded,
+         aws: await refused("aws-kms://arn:aws:kms:eu-central-1:123456789012:key/1234abcd"),
+         gcp: await refused("gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k"),
+       })))();`,
     );
+    const missing = (scheme: string, name: string): string[] => [
+      "ERR_PEER_MISSING",
+      `${scheme} needs the package ${name}, which is not installed: npm install ${name}`,
+    ];
     expect(answer).toEqual({
       loaded: [],
-      code: "ERR_PEER_MISSING",
-      message:
-        "aws-kms:// needs the package @aws-sdk/client-kms, which is not installed: npm install @aws-sdk/client-kms",
+      aws: missing("aws-kms://", "@aws-sdk/client-kms"),
+      gcp: missing("gcp-kms://", "@google-cloud/kms"),
     });
   });
 });

@@ -15,6 +15,17 @@ test.each([
   await expect(openKek(`AWS-KMS://${key}`)).resolves.toHaveProperty("encrypt");
 });
 
+const gcp = "projects/signing-1/locations/europe-west3/keyRings/ring_1/cryptoKeys/kek-1";
+
+test.each([
+  gcp,
+  `${gcp}/cryptoKeyVersions/12`,
+  gcp.replace("signing-1", "example.com:signing"),
+  gcp.replace("europe-west3", "global"),
+])("%s is taken", async (name) => {
+  await expect(openKek(`gcp-kms://${name}`)).resolves.toHaveProperty("decrypt");
+});
+
 test.each([
   ["nothing", ""],
   ["no string", 7],
@@ -28,11 +39,18 @@ test.each([
   ["no key", `aws-kms://${arn.replace(/key\/.*/, "key/")}`],
   ["something behind it", `aws-kms://${arn}?x=y`],
   ["a line end", `aws-kms://${arn}\n`],
+  ["a key ring", `gcp-kms://${gcp.replace(/\/cryptoKeys.*/, "")}`],
+  ["version zero", `gcp-kms://${gcp}/cryptoKeyVersions/0`],
+  ["no version", `gcp-kms://${gcp}/cryptoKeyVersions/`],
+  ["a location that leads elsewhere", `gcp-kms://${gcp.replace("europe-west3", "..")}`],
+  ["a slash too many", `gcp-kms:///${gcp}`],
   ["another kind", "azure-kms://vault.azure.net/keys/k"],
 ])("%s is refused, with the right forms", async (_, uri) => {
   await expect(openKek(uri as string, { kmsClient })).rejects.toMatchObject({
     code: "ERR_KEK_URI",
-    message: expect.stringMatching(/aws-kms:\/\/arn:aws:kms:<region>:<account>:key\/<id>/),
+    message: expect.stringMatching(
+      /aws-kms:\/\/arn:aws:kms:<region>:<account>:key\/<id>|gcp-kms:\/\/projects\/<project>\/locations\//,
+    ),
   });
 });
 
@@ -41,13 +59,17 @@ test("another kind is told of aead", async () => {
 });
 
 test.each([
-  [{ kmsClient, clientConfig: {} }, /exclude each other/],
-  [{ kmsClient: {} }, /kmsClient must be a KMSClient/],
-  [{ kmsClient: { send: async () => ({}), config: { region: "eu-central-1" } } }, /SDK for JavaScript v3/],
-  [{ clientConfig: "eu-central-1" }, /clientConfig must be an object/],
-  [{ timeout: 0 }, /timeout/],
-])("the options %j are refused", async (options, message) => {
-  await expect(openKek(`aws-kms://${arn}`, options as never)).rejects.toMatchObject({
+  [arn, { kmsClient, clientConfig: {} }, /exclude each other/],
+  [arn, { kmsClient: {} }, /kmsClient must be a KMSClient/],
+  [arn, { kmsClient: { ...kmsClient, config: { region: "eu-central-1" } } }, /SDK for JavaScript v3/],
+  [arn, { clientConfig: "eu-central-1" }, /clientConfig must be an object/],
+  [arn, { timeout: 0 }, /timeout/],
+  [gcp, { kmsClient, clientConfig: {} }, /exclude each other/],
+  [gcp, { kmsClient }, /kmsClient must be a KeyManagementServiceClient/],
+  [gcp, { clientConfig: 7 }, /clientConfig must be an object/],
+])("for %s the options %j are refused", async (name, options, message) => {
+  const scheme = name === gcp ? "gcp-kms" : "aws-kms";
+  await expect(openKek(`${scheme}://${name}`, options as never)).rejects.toMatchObject({
     code: "ERR_INVALID_ARGUMENT",
     message: expect.stringMatching(message),
   });
