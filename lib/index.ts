@@ -53,6 +53,7 @@ export { policyDigest } from "./keys/tpm/policy/policy-digest.js";
 export type { TpmSaltKey, TpmSaltOptions } from "./keys/tpm/salt-key.js";
 export type { TpmBlobs, TpmKeySource } from "./keys/tpm/source.js";
 export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
+export { openVaultKey, type VaultKeyOptions } from "./keys/vault.js";
 export {
   importWrappedTpmKey,
   type TpmVerified,
@@ -94,6 +95,8 @@ export {
   type TpmImportToHandle,
   type TpmImportToPem,
 } from "./provision/tpm.js";
+export { removeVaultKey, type VaultRemoveOptions } from "./provision/vault/housekeeping.js";
+export { type ImportedVaultKey, importVaultKey, type VaultImportOptions } from "./provision/vault.js";
 export { type WrapForTpmOptions, wrapForTpm } from "./provision/wrap-for-tpm.js";
 export {
   type CacheTokenTarget,
@@ -133,3 +136,4 @@ export { type HttpSigner, signedRequest } from "./sigv4/web-request.js";
 export type { VaultBody } from "./vault/json.js";
 export type { VaultServerOptions } from "./vault/options.js";
 export type { VaultLogin, VaultTokenCallback, VaultTokenContext } from "./vault/token.js";
+export type { TransitKey } from "./vault/transit.js";

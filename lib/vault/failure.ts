@@ -67,7 +67,7 @@ export function answerFailure(
 }
 
 function codeOf(status: number, said: string, namespace: string): [ErrorCode, string] {
-  if (/encryption key not found/i.test(said))
+  if (/encryption key not found|could not delete key; not found/i.test(said))
     return ["ERR_KEY_NOT_FOUND", "no such key: check name and mount"];
   if (/cannot be used with an existing key/i.test(said)) {
     return ["ERR_KEY_EXISTS", "the key is there already: choose another name"];
@@ -92,7 +92,7 @@ function codeOf(status: number, said: string, namespace: string): [ErrorCode, st
     return ["ERR_VAULT_MOUNT", `no such secrets engine or namespace${where}: check mount and namespace`];
   }
   if (status === 404) return ["ERR_KEY_NOT_FOUND", "there is nothing: check name and mount"];
-  if (status === 413 || /request body too large/i.test(said)) {
+  if (status === 413 || /body too large|high complexity/i.test(said)) {
     return ["ERR_MESSAGE_LENGTH", "the message is longer than the server's max_request_size allows"];
   }
   return ["ERR_VAULT", "refused"];

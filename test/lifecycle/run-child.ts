@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
+import type { ChildKey } from "../support/backends.js";
 
 export const child = path.join(__dirname, "child.cjs");
 
@@ -14,12 +15,14 @@ export interface Outcome {
 /**
  * Runs one scenario of child.cjs in a process of its own, over the built package.
  *
+ * @param device what the scenario opens its keys with; `env` is given to the process too
  * @param go told to it by its standard input, for a scenario that waits for that
  */
 export function runChild(scenario: string, device: object, go?: Promise<unknown>): Promise<Outcome> {
   return new Promise((resolve) => {
     const args = ["--expose-gc", child, scenario, JSON.stringify(device)];
-    const started = execFile(process.execPath, args, { timeout: 60_000 }, (_, stdout, stderr) =>
+    const options = { timeout: 60_000, env: { ...process.env, ...(device as Partial<ChildKey>).env } };
+    const started = execFile(process.execPath, args, options, (_, stdout, stderr) =>
       resolve({ code: started.exitCode, signal: started.signalCode, stdout, stderr }),
     );
     void go?.then(() => started.stdin?.end("go"));

@@ -5,8 +5,11 @@ import { insecureMemoryKey } from "../../lib/keys/memory.js";
 import type { OpenKeyOptions } from "../../lib/keys/open-key.js";
 import { openPkcs11Key } from "../../lib/keys/pkcs11.js";
 import { openTpmKey } from "../../lib/keys/tpm.js";
+import { openVaultKey } from "../../lib/keys/vault.js";
 import { importPkcs11Key } from "../../lib/provision/pkcs11.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
+import { importVaultKey } from "../../lib/provision/vault.js";
+import { startBao } from "./bao.js";
 import type { Requirement } from "./requirements.js";
 import { makeSoftHsm } from "./softhsm.js";
 import { startSwtpm } from "./swtpm.js";
@@ -34,7 +37,7 @@ export interface Device {
 }
 
 export interface Backend {
-  name: "memory" | "tpm" | "pkcs11";
+  name: "memory" | "tpm" | "pkcs11" | "vault";
   /** Software that must be installed. */
   needs: Requirement[];
   start(secret?: string, algorithm?: KeyAlgorithm): Promise<Device>;
@@ -95,4 +98,20 @@ const pkcs11: Backend = {
   },
 };
 
-export const backends: Backend[] = [memory, tpm, pkcs11];
+const vault: Backend = {
+  name: "vault",
+  needs: ["openbao"],
+  async start(secret = secretAccessKey, algorithm) {
+    const { address, token: root, tokenWith, stop } = await startBao();
+    const place = { address, token: root, name: "signer" };
+    const imported = await importVaultKey(Buffer.from(secret), { ...place, algorithm });
+    const token = await tokenWith('path "transit/hmac/signer/sha2-256" { capabilities = ["update"] }');
+    return {
+      open: () => openVaultKey({ ...imported, token }),
+      child: { reference: imported.reference, options: {}, env: { VAULT_TOKEN: token } },
+      stop,
+    };
+  },
+};
+
+export const backends: Backend[] = [memory, tpm, pkcs11, vault];

@@ -42,7 +42,7 @@ export async function startFront(targetPort: number): Promise<Front> {
         reply.pipe(answer);
       });
       onward.on("error", () => answer.destroy());
-      onward.end(body);
+      onward.end(one.body);
     });
   });
   server.on("connection", (socket) => {
