@@ -2,9 +2,11 @@ import type { HmacKey } from "../core/hmac-key.js";
 import { invalid } from "../core/validate.js";
 import type { Pkcs11KeyName, Pkcs11Token } from "./pkcs11/options.js";
 import { openPkcs11Key, type Pkcs11KeyOptions } from "./pkcs11.js";
+import type { TinkPlace } from "./reference/tink.js";
 import type { TpmPlace } from "./reference/tpm.js";
 import type { VaultPlace } from "./reference/vault.js";
 import { parseKeyReference } from "./reference.js";
+import { openTinkKey, type TinkKeyOptions } from "./tink.js";
 import { openTpmKey, type TpmKeyOptions } from "./tpm.js";
 import { openVaultKey, type VaultKeyOptions } from "./vault.js";
 
@@ -16,20 +18,22 @@ export interface OpenKeyOptions
   extends Omit<TpmKeyOptions, "handle" | "pem" | "pemFile" | "contextFile" | "blobs">,
     Omit<Pkcs11KeyOptions, keyof Pkcs11Token | keyof Pkcs11KeyName>,
     Pick<Pkcs11Token, "initArgs">,
-    Omit<VaultKeyOptions, keyof VaultPlace> {}
+    Omit<VaultKeyOptions, keyof VaultPlace>,
+    Omit<TinkKeyOptions, keyof TinkPlace | "keyset"> {}
 
 /**
  * Opens a key by one string, which a configuration can hold:
  * - `pkcs11:token=aws;object=signer?module-path=…`: an RFC 7512 URI, the one kind that may hold a secret (`pin-value`);
  * - `tpm:0x81008001?tcti=…`, or `handle:0x81008001`: a persistent handle;
  * - `tpm:/path.pem?tcti=…&parent=…`, or a plain path: a `TSS2 PRIVATE KEY` file;
- * - `vault:https://vault.example:8200/transit/signer?version=1`, with `&namespace=…` as needed: a key in Vault or OpenBao.
+ * - `vault:https://vault.example:8200/transit/signer?version=1`, with `&namespace=…` as needed: a key in Vault or OpenBao;
+ * - `tink:/path?kek=…&associated-data=…`, both percent-encoded: a Tink keyset; without `kek` it needs `aead`.
  *
- * A reference is as trusted as the program: it names libraries that are loaded (`module-path`, `tcti`), and
- * the server that the token is sent to.
+ * A reference is as trusted as the program: it names libraries that are loaded (`module-path`, `tcti`), and servers that
+ * tokens are sent to or that are asked to decrypt.
  *
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT` of a reference that is malformed or of a backend that this version has not,
- *   or that an option contradicts; and what `openPkcs11Key`, `openTpmKey` and `openVaultKey` throw
+ *   or that an option contradicts; and what `openPkcs11Key`, `openTpmKey`, `openVaultKey` and `openTinkKey` throw
  * @example
  * const key = await openKey(process.env.SIGNING_KEY, { pinEnv: "TOKEN_PIN", auth: { password } });
  */
@@ -42,6 +46,8 @@ export async function openKey(reference: string, options: OpenKeyOptions = {}): 
       return openTpm(parsed.place, options);
     case "vault":
       return openVaultKey({ ...options, ...parsed.place });
+    case "tink":
+      return openTinkKey({ ...options, ...parsed.place });
     default:
       throw invalid(`the key's reference is not usable: ${parsed.backend}: keys are not in this version`);
   }

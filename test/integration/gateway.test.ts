@@ -8,10 +8,11 @@ import {
   type S3ClientConfig,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import { fromAssumeRole, fromSessionToken, HmacSigner, sdkIdentity } from "../../lib/index.js";
+import { fromAssumeRole, fromSessionToken, HmacSigner, type MacEvent, sdkIdentity } from "../../lib/index.js";
 import { backends, type Device } from "../support/backends.js";
 import { capture, judgedAuthorization } from "../support/captured-requests.js";
 import { counted } from "../support/counted.js";
+import { eventsDuring } from "../support/events.js";
 import { describeWith } from "../support/requirements.js";
 import { type Gateway, startGateway } from "../support/rgw.js";
 
@@ -127,13 +128,16 @@ describeWith(["ceph"], "the Ceph gateway accepts", () => {
         try {
           const { accessKeyId } = gateway;
           const signer = new HmacSigner({ key: fresh, accessKeyId, region: "us-west-2", service: "sqs" });
-          await Promise.all([
-            s3(sdkIdentity({ key: fresh, accessKeyId })).send(new ListObjectsV2Command({ Bucket })),
-            s3(sdkIdentity({ key: fresh, accessKeyId })).send(new ListObjectsV2Command({ Bucket })),
-            fromAssumeRole({ key: fresh, ...sts(), params: params() })(),
-            fromSessionToken({ key: fresh, ...sts() })(),
-            signer.sign("a string to sign"),
-          ]);
+          const events = await eventsDuring<MacEvent>("aws-hmac:mac", () =>
+            Promise.all([
+              s3(sdkIdentity({ key: fresh, accessKeyId })).send(new ListObjectsV2Command({ Bucket })),
+              s3(sdkIdentity({ key: fresh, accessKeyId })).send(new ListObjectsV2Command({ Bucket })),
+              fromAssumeRole({ key: fresh, ...sts(), params: params() })(),
+              fromSessionToken({ key: fresh, ...sts() })(),
+              signer.sign("a string to sign"),
+            ]),
+          );
+          expect(events.map((event) => event.backend)).toEqual(fresh.asked.map(() => backend.name));
           for (const { asked } of [fresh, key]) expectOncePerDay(asked);
         } finally {
           await fresh.close();

@@ -1,7 +1,16 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { importPkcs11Key, importTpmKey, type OpenKeyOptions, openKey } from "../../lib/index.js";
+import {
+  type ErrorCode,
+  importPkcs11Key,
+  importTinkKey,
+  importTpmKey,
+  type OpenKeyOptions,
+  openKey,
+} from "../../lib/index.js";
+import { startKms } from "../support/kms.js";
+import { localKms } from "../support/local-kms.js";
 import { temporaryFolder } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
 import { makeSoftHsm } from "../support/softhsm.js";
@@ -20,6 +29,30 @@ async function expectSigns(backend: string, reference: string, options?: OpenKey
     await key.close();
   }
 }
+
+async function expectRefused(code: ErrorCode, reference: string, options?: OpenKeyOptions): Promise<void> {
+  await expect(openKey(reference, options)).rejects.toMatchObject({ code });
+}
+
+describeWith(["moto"], "a key by its reference, with AWS KMS", () => {
+  const { folder, remove } = temporaryFolder("open-key-kms");
+  afterAll(remove);
+
+  test("in a Tink keyset that it decrypts", async () => {
+    const { arn, clientConfig, stop } = await startKms();
+    try {
+      const place = { kek: `aws-kms://${arn}`, keysetFile: path.join(folder, "keyset.json") };
+      const { reference } = await importTinkKey(Buffer.from(secret), { ...place, clientConfig });
+      expect(reference).toBe(`tink:${place.keysetFile}?kek=${encodeURIComponent(place.kek)}`);
+      await expectSigns("tink", String(reference), {
+        clientConfig,
+        auth: { password: "of another backend" },
+      });
+    } finally {
+      await stop();
+    }
+  });
+});
 
 describeWith(["swtpm", "softhsm"], "a key by its reference", () => {
   const { folder, remove } = temporaryFolder("open-key");
@@ -68,6 +101,19 @@ describeWith(["swtpm", "softhsm"], "a key by its reference", () => {
     } finally {
       hsm.remove();
     }
+  });
+
+  test("in a Tink keyset: what the import gives, with the bytes that it is bound to in it", async () => {
+    const secretAccessKey = Buffer.from(secret);
+    const aead = localKms();
+    const keysetFile = path.join(folder, "key set?.json");
+    const associatedData = Buffer.from("61ff00", "hex");
+    const imported = await importTinkKey(secretAccessKey, { aead, keysetFile, associatedData });
+    const reference = String(imported.reference);
+    await expectSigns("tink", reference, { aead, pin: "of another backend" });
+    await expectRefused("ERR_INVALID_ARGUMENT", reference);
+    await expectRefused("ERR_KEYSET_DECRYPT", reference.replace("%FF", "%FE"), { aead });
+    await expectRefused("ERR_KEY_NOT_FOUND", reference.replace("json", "yaml"), { aead });
   });
 
   test("a reference that is none rejects", async () => {

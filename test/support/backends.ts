@@ -1,15 +1,20 @@
 import { execFileSync } from "node:child_process";
+import path from "node:path";
 import type { KeyAlgorithm } from "../../lib/core/aws4-key.js";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
 import { insecureMemoryKey } from "../../lib/keys/memory.js";
 import type { OpenKeyOptions } from "../../lib/keys/open-key.js";
 import { openPkcs11Key } from "../../lib/keys/pkcs11.js";
+import { openTinkKey } from "../../lib/keys/tink.js";
 import { openTpmKey } from "../../lib/keys/tpm.js";
 import { openVaultKey } from "../../lib/keys/vault.js";
 import { importPkcs11Key } from "../../lib/provision/pkcs11.js";
+import { importTinkKey } from "../../lib/provision/tink.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { importVaultKey } from "../../lib/provision/vault.js";
 import { startBao } from "./bao.js";
+import { startKms } from "./kms.js";
+import { temporaryFolder } from "./process.js";
 import type { Requirement } from "./requirements.js";
 import { makeSoftHsm } from "./softhsm.js";
 import { startSwtpm } from "./swtpm.js";
@@ -37,7 +42,7 @@ export interface Device {
 }
 
 export interface Backend {
-  name: "memory" | "tpm" | "pkcs11" | "vault";
+  name: "memory" | "tpm" | "pkcs11" | "vault" | "tink";
   /** Software that must be installed. */
   needs: Requirement[];
   start(secret?: string, algorithm?: KeyAlgorithm): Promise<Device>;
@@ -114,4 +119,33 @@ const vault: Backend = {
   },
 };
 
-export const backends: Backend[] = [memory, tpm, pkcs11, vault];
+/** A Tink keyset that moto's KMS decrypts. */
+const tink: Backend = {
+  name: "tink",
+  needs: ["moto"],
+  async start(secret = secretAccessKey, algorithm) {
+    const { folder, remove } = temporaryFolder("keyset");
+    const kms = await startKms();
+    const stop = async (): Promise<void> => {
+      await kms.stop();
+      remove();
+    };
+    try {
+      const { arn, clientConfig, env } = kms;
+      const place = { kek: `aws-kms://${arn}`, keysetFile: path.join(folder, "keyset.json") };
+      const how = { ...place, clientConfig, algorithm };
+      const { reference } = await importTinkKey(Buffer.from(secret), how);
+      if (reference === undefined) throw new Error("the keyset has no reference");
+      return {
+        open: () => openTinkKey({ ...place, clientConfig }),
+        child: { reference, options: {}, env },
+        stop,
+      };
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+  },
+};
+
+export const backends: Backend[] = [memory, tpm, pkcs11, vault, tink];
