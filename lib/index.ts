@@ -133,6 +133,13 @@ export type {
 export { HmacSignerV4a, type HmacSignerV4aOptions } from "./sigv4/signer-v4a.js";
 export type { KeySource, SigningKeySource, SigningScope } from "./sigv4/signing-key-source.js";
 export { type HttpSigner, signedRequest } from "./sigv4/web-request.js";
+export {
+  type VaultAppRoleOptions,
+  type VaultKubernetesOptions,
+  type VaultSecret,
+  vaultAppRole,
+  vaultKubernetes,
+} from "./vault/auth.js";
 export type { VaultBody } from "./vault/json.js";
 export type { VaultServerOptions } from "./vault/options.js";
 export type { VaultLogin, VaultTokenCallback, VaultTokenContext } from "./vault/token.js";

@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
 import { withDeadline } from "../core/deadline.js";
-import { AwsHmacError, VaultError } from "../core/errors.js";
+import { AwsHmacError } from "../core/errors.js";
 import { invalid, longestTimer, type Secret, secretBytes } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import type { VaultBody } from "./json.js";
 import type { VaultServer } from "./options.js";
+import { isTokenText, longestText, readSecretFile, unusable } from "./secret-file.js";
 
 /** A token that a login gave. */
 export interface VaultLogin {
@@ -200,46 +200,22 @@ function checkLogin(answer: Secret | VaultLogin): VaultLogin {
   return answer;
 }
 
-const longestToken = 16_384;
-
 async function readTokenFile(file: string): Promise<string> {
-  let bytes: Buffer;
+  const bytes = await readSecretFile("tokenFile", file, "is the agent running?");
   try {
-    bytes = await readFile(file);
-  } catch (cause) {
-    throw unusable(`cannot read ${file} (option tokenFile): is the agent running?`, cause);
-  }
-  try {
-    const text = bytes.toString("latin1").trim();
-    if (text === "") throw unusable(`${file} (option tokenFile) is empty`);
-    if (text.startsWith("{")) {
-      throw unusable(
-        `${file} (option tokenFile) is wrapped or encrypted: leave wrap_ttl and dh_type out of the sink`,
-      );
-    }
-    if (text.length > longestToken || !isToken(text)) {
-      throw unusable(`${file} (option tokenFile) holds something else`);
-    }
-    return text;
+    return bytes.toString("latin1");
   } finally {
     wipe(bytes);
   }
 }
 
-const isToken = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
-
 /**
  * @param what what the text is, for the error
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT` of a text that no header can hold
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT` of a text that is no token
  */
 export function checkTokenText(what: string, text: Buffer): void {
-  if (text.length === 0 || text.length > longestToken || !isToken(text.toString("latin1"))) {
-    throw invalid(
-      `${what} must be 1..${longestToken} printable ASCII characters without white space: check for a trailing newline`,
-    );
-  }
-}
-
-function unusable(reason: string, cause?: unknown): VaultError {
-  return new VaultError("ERR_VAULT_TOKEN", `no usable token: ${reason}`, { status: 0, operation: "", cause });
+  if (isTokenText(text)) return;
+  throw invalid(
+    `${what} must be 1..${longestText} printable ASCII characters without white space: check for a trailing newline`,
+  );
 }

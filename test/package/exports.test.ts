@@ -43,6 +43,8 @@ const values = [
   "sdkIdentity",
   "signedHttpOptions",
   "signedRequest",
+  "vaultAppRole",
+  "vaultKubernetes",
   "wrapForTpm",
 ];
 

@@ -60,7 +60,7 @@ export async function startBao({ tls = false, persistent = false }: BaoOptions =
   const address = `${scheme}://127.0.0.1:${port}`;
   const certificates = path.join(folder, "tls");
   mkdirSync(certificates);
-  const caFile = tls ? path.join(certificates, "openbao-ca.pem") : undefined;
+  const caFile = tls ? path.join(certificates, "vault-ca.pem") : undefined;
   const config = path.join(folder, "config.hcl");
   if (persistent && tls) throw new Error("a persistent server of the tests has no certificate");
   writeFileSync(
