@@ -60,18 +60,22 @@ export async function startBao({ tls = false, persistent = false }: BaoOptions =
   const address = `${scheme}://127.0.0.1:${port}`;
   const certificates = path.join(folder, "tls");
   mkdirSync(certificates);
+  mkdirSync(path.join(folder, "data"));
   const caFile = tls ? path.join(certificates, "vault-ca.pem") : undefined;
   const config = path.join(folder, "config.hcl");
   if (persistent && tls) throw new Error("a persistent server of the tests has no certificate");
   writeFileSync(
     config,
-    `storage "file" { path = "${folder}/data" }
+    `storage "raft" {
+  path = "${folder}/data"
+  node_id = "only"
+}
 listener "tcp" {
   address = "127.0.0.1:${port}"
   tls_disable = true
 }
 api_addr = "${address}"
-disable_mlock = true
+cluster_addr = "https://127.0.0.1:${port + 1}"
 `,
   );
   let token = `root-${randomBytes(12).toString("hex")}`;
@@ -88,7 +92,7 @@ disable_mlock = true
   const launch = () =>
     startProcess(baoProgram, args, {
       cwd: folder,
-      env: { PATH: process.env.PATH, HOME: folder, BAO_DEV_ROOT_TOKEN_ID: token },
+      env: { PATH: process.env.PATH, HOME: folder, ...(!persistent && { BAO_DEV_ROOT_TOKEN_ID: token }) },
     });
   let server = launch();
   const call = (where: string, options: BaoCall = {}) =>
