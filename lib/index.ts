@@ -27,6 +27,7 @@ export { type FromSessionTokenOptions, fromSessionToken } from "./credentials/fr
 export type { MfaCodeProvider } from "./credentials/mfa.js";
 export type { TemporaryCredentials, TemporaryCredentialsProvider } from "./credentials/refresh-ahead.js";
 export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-provider.js";
+export { type AwsKmsKeyOptions, openAwsKmsKey } from "./keys/aws-kms.js";
 export type { FallbackSource } from "./keys/fallback/member.js";
 export { type FallbackEntry, type FallbackOptions, fallbackKey } from "./keys/fallback.js";
 export { insecureMemoryKey } from "./keys/memory.js";
@@ -54,6 +55,9 @@ export type { TpmSaltKey, TpmSaltOptions } from "./keys/tpm/salt-key.js";
 export type { TpmBlobs, TpmKeySource } from "./keys/tpm/source.js";
 export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
 export { openVaultKey, type VaultKeyOptions } from "./keys/vault.js";
+export type { AwsKmsClient, AwsKmsClientConfig } from "./kms/aws-client.js";
+export type { GcpKmsClient, GcpKmsClientConfig } from "./kms/gcp-client.js";
+export { type AwsKmsImportOptions, type ImportedAwsKmsKey, importAwsKmsKey } from "./provision/aws-kms.js";
 export {
   importWrappedTpmKey,
   type TpmVerified,

@@ -1,5 +1,6 @@
 import type { HmacKey } from "../core/hmac-key.js";
 import { invalid } from "../core/validate.js";
+import { type AwsKmsKeyOptions, openAwsKmsKey } from "./aws-kms.js";
 import type { Pkcs11KeyName, Pkcs11Token } from "./pkcs11/options.js";
 import { openPkcs11Key, type Pkcs11KeyOptions } from "./pkcs11.js";
 import type { TinkPlace } from "./reference/tink.js";
@@ -19,7 +20,8 @@ export interface OpenKeyOptions
     Omit<Pkcs11KeyOptions, keyof Pkcs11Token | keyof Pkcs11KeyName>,
     Pick<Pkcs11Token, "initArgs">,
     Omit<VaultKeyOptions, keyof VaultPlace>,
-    Omit<TinkKeyOptions, keyof TinkPlace | "keyset"> {}
+    Omit<TinkKeyOptions, keyof TinkPlace | "keyset">,
+    Pick<AwsKmsKeyOptions, "client"> {}
 
 /**
  * Opens a key by one string, which a configuration can hold:
@@ -27,13 +29,14 @@ export interface OpenKeyOptions
  * - `tpm:0x81008001?tcti=…`, or `handle:0x81008001`: a persistent handle;
  * - `tpm:/path.pem?tcti=…&parent=…`, or a plain path: a `TSS2 PRIVATE KEY` file;
  * - `vault:https://vault.example:8200/transit/signer?version=1`, with `&namespace=…` as needed: a key in Vault or OpenBao;
- * - `tink:/path?kek=…&associated-data=…`, both percent-encoded: a Tink keyset; without `kek` it needs `aead`.
+ * - `tink:/path?kek=…&associated-data=…`, both percent-encoded: a Tink keyset; without `kek` it needs `aead`;
+ * - `aws-kms:arn:aws:kms:…`: the ARN of an HMAC key in AWS KMS, or of an alias.
  *
  * A reference is as trusted as the program: it names libraries that are loaded (`module-path`, `tcti`), and servers that
  * tokens are sent to or that are asked to decrypt.
  *
- * @throws AwsHmacError `ERR_INVALID_ARGUMENT` of a reference that is malformed or of a backend that this version has not,
- *   or that an option contradicts; and what `openPkcs11Key`, `openTpmKey`, `openVaultKey` and `openTinkKey` throw
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT` of a reference that is malformed, or that an option contradicts; and what
+ *   `openPkcs11Key`, `openTpmKey`, `openVaultKey`, `openTinkKey` and `openAwsKmsKey` throw
  * @example
  * const key = await openKey(process.env.SIGNING_KEY, { pinEnv: "TOKEN_PIN", auth: { password } });
  */
@@ -48,8 +51,9 @@ export async function openKey(reference: string, options: OpenKeyOptions = {}): 
       return openVaultKey({ ...options, ...parsed.place });
     case "tink":
       return openTinkKey({ ...options, ...parsed.place });
-    default:
-      throw invalid(`the key's reference is not usable: ${parsed.backend}: keys are not in this version`);
+    case "aws-kms":
+      // the settings may be of Google's client too, where they are for a keyset's key
+      return openAwsKmsKey({ ...(options as Omit<AwsKmsKeyOptions, "keyId">), ...parsed.place });
   }
 }
 

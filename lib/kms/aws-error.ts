@@ -46,6 +46,14 @@ const refusals: Record<string, Refusal> = {
   InvalidCiphertextException: decrypt,
   IncorrectKeyException: decrypt,
   InvalidKeyUsageException: { code: "ERR_KEY_UNSUITABLE", remedy: "the key is made for another use" },
+  UnsupportedOperationException: {
+    code: "ERR_KEY_UNSUITABLE",
+    remedy: "the key is not made for this: material is imported into keys whose origin is EXTERNAL",
+  },
+  IncorrectKeyMaterialException: {
+    code: "ERR_KEY_EXISTS",
+    remedy: "the key has other material already, which cannot be replaced: make another key",
+  },
   KeyUnavailableException: busy,
   DependencyTimeoutException: busy,
   KMSInternalException: busy,

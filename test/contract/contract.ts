@@ -8,7 +8,7 @@ const expected = (message: Uint8Array): string =>
 const hex = (mac: Uint8Array): string => Buffer.from(mac).toString("hex");
 
 /** What every HmacKey does, whatever device is behind it. */
-export function contract({ start }: Pick<Backend, "start">): void {
+export function contract({ start, messages }: Pick<Backend, "start" | "messages">): void {
   let device: Device;
   let key: HmacKey;
 
@@ -21,12 +21,23 @@ export function contract({ start }: Pick<Backend, "start">): void {
   });
   afterEach(() => key.close());
 
-  test.each([0, 1, 8, 64, 1023, 1024, 1025, 4096, 10_000])("MACs a message of %d bytes", async (size) => {
+  const takes = (size: number): boolean => !messages || (size >= messages.least && size <= messages.most);
+  const sizes = [0, 1, 8, 64, 1023, 1024, 1025, 4096, 4097, 10_000];
+
+  test.each(sizes.filter(takes))("MACs a message of %d bytes", async (size) => {
     const message = randomBytes(size);
     const mac = await key.mac(message);
     expect(mac).toBeInstanceOf(Uint8Array);
     expect(hex(mac)).toBe(expected(message));
   });
+
+  if (messages) {
+    const refused = sizes.filter((size) => !takes(size));
+    test.each(refused)("refuses a message of %d bytes, and works on", async (size) => {
+      await expect(key.mac(randomBytes(size))).rejects.toMatchObject({ code: "ERR_MESSAGE_LENGTH" });
+      expect(hex(await key.mac(Buffer.from("20261123")))).toBe(expected(Buffer.from("20261123")));
+    });
+  }
 
   test("reads its message when called: the caller may change it afterwards", async () => {
     const message = Buffer.from("20261123");

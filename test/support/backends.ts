@@ -2,12 +2,14 @@ import { execFileSync } from "node:child_process";
 import path from "node:path";
 import type { KeyAlgorithm } from "../../lib/core/aws4-key.js";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
+import { openAwsKmsKey } from "../../lib/keys/aws-kms.js";
 import { insecureMemoryKey } from "../../lib/keys/memory.js";
 import type { OpenKeyOptions } from "../../lib/keys/open-key.js";
 import { openPkcs11Key } from "../../lib/keys/pkcs11.js";
 import { openTinkKey } from "../../lib/keys/tink.js";
 import { openTpmKey } from "../../lib/keys/tpm.js";
 import { openVaultKey } from "../../lib/keys/vault.js";
+import { importAwsKmsKey } from "../../lib/provision/aws-kms.js";
 import { importPkcs11Key } from "../../lib/provision/pkcs11.js";
 import { importTinkKey } from "../../lib/provision/tink.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
@@ -42,9 +44,11 @@ export interface Device {
 }
 
 export interface Backend {
-  name: "memory" | "tpm" | "pkcs11" | "vault" | "tink";
+  name: "memory" | "tpm" | "pkcs11" | "vault" | "tink" | "aws-kms";
   /** Software that must be installed. */
   needs: Requirement[];
+  /** The lengths in bytes of the messages that it takes; any where it does not say. */
+  messages?: { least: number; most: number };
   start(secret?: string, algorithm?: KeyAlgorithm): Promise<Device>;
 }
 
@@ -148,4 +152,23 @@ const tink: Backend = {
   },
 };
 
-export const backends: Backend[] = [memory, tpm, pkcs11, vault, tink];
+const awsKms: Backend = {
+  name: "aws-kms",
+  needs: ["moto"],
+  messages: { least: 1, most: 4096 },
+  async start(secret = secretAccessKey, algorithm) {
+    const { arn, clientConfig, env, stop } = await startKms({
+      ...{ KeyUsage: "GENERATE_VERIFY_MAC", KeySpec: "HMAC_256", Origin: "EXTERNAL" },
+    });
+    try {
+      const place = { keyId: arn, clientConfig };
+      const { reference } = await importAwsKmsKey(Buffer.from(secret), { ...place, algorithm });
+      return { open: () => openAwsKmsKey(place), child: { reference, options: {}, env }, stop };
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+  },
+};
+
+export const backends: Backend[] = [memory, tpm, pkcs11, vault, tink, awsKms];

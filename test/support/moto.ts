@@ -5,7 +5,9 @@ import { type Server, startProcess, until } from "./process.js";
 import { type Credentials, callQueryApi } from "./query-api.js";
 
 /** Where scripts/python.mjs installs it. */
-const program = path.join(__dirname, "..", "..", "build", "python", "bin", "moto_server");
+const python = path.join(__dirname, "..", "..", "build", "python", "bin", "python");
+const program = path.join(path.dirname(python), "moto_server");
+const serverWithImports = path.join(__dirname, "moto-server.py");
 
 export function missingMoto(): string[] {
   return existsSync(program) ? [] : [program];
@@ -24,7 +26,7 @@ export interface Moto extends Server {
  */
 export async function startMoto(): Promise<Moto> {
   const port = await freePorts(1);
-  const server = startProcess(program, ["-H", "127.0.0.1", "-p", String(port)], {
+  const server = startProcess(python, [serverWithImports, "-H", "127.0.0.1", "-p", String(port)], {
     env: { ...process.env, INITIAL_NO_AUTH_ACTION_COUNT: String(setUp.length) },
   });
   const endpoint = `http://127.0.0.1:${port}`;
