@@ -42,7 +42,7 @@ describeWith(["moto"], "a key in AWS KMS", () => {
     const watched = new KMSClient({ region, ...clientConfig });
     watched.middlewareStack.add(
       (next) => (call) => {
-        sent.push(Buffer.from((call.request as { body: Uint8Array }).body).toString());
+        sent.push(Buffer.copyBytesFrom((call.request as { body: Uint8Array }).body).toString());
         return next(call);
       },
       { step: "finalizeRequest" },
