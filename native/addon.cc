@@ -4,6 +4,7 @@
 #include "napi/connection.h"
 #include "napi/environment.h"
 #include "napi/pkcs11_token.h"
+#include "napi/sign_lines.h"
 #include "pkcs11/pkcs11.h"
 
 namespace {
@@ -13,6 +14,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   aws_hmac::napi::Environment::Create(env);
   exports.Set("Connection", aws_hmac::napi::Connection::Define(env));
   exports.Set("parsePkcs11Uri", Napi::Function::New<aws_hmac::napi::ParsePkcs11Uri>(env, "parsePkcs11Uri"));
+  exports.Set("signLines", Napi::Function::New<aws_hmac::napi::SignLines>(env, "signLines"));
   const auto salt = aws_hmac::pkcs11::PinSalt();
   exports.Set("pinSalt", Napi::Buffer<uint8_t>::Copy(env, salt.data(), salt.size()));
   return exports;

@@ -41,8 +41,25 @@ export interface NativeConnection {
   abandon(): void;
 }
 
+/**
+ * For each of `lines` the HMAC-SHA256 of `head` + hex(SHA-256(`before` + line + `after`)): 64 hex digits each, one after the
+ * other. Every line ends with `\n`, which is no part of it; all strings are Latin-1.
+ *
+ * @param innerBlock the key as HMAC's inner block (RFC 2104): 64 bytes
+ * @param outerBlock as its outer block: 64 bytes
+ */
+export type SignLines = (
+  innerBlock: Uint8Array,
+  outerBlock: Uint8Array,
+  head: string,
+  before: string,
+  lines: string,
+  after: string,
+) => string;
+
 interface Addon {
   Connection: new () => NativeConnection;
+  signLines: SignLines;
   /** 32 random bytes, the same in the whole process. */
   pinSalt: Uint8Array;
   /** Leniently, as p11-kit does; throws a NativeError. */
@@ -50,6 +67,7 @@ interface Addon {
 }
 
 let loaded: Addon | undefined;
+let isMissing = false;
 
 /**
  * The native addon, loaded on first use.
@@ -59,6 +77,18 @@ let loaded: Addon | undefined;
 export function addon(): Addon {
   loaded ??= load();
   return loaded;
+}
+
+/** The addon's `signLines`; undefined where there is no addon, which a device would say. */
+export function signLines(): SignLines | undefined {
+  if (isMissing) return undefined;
+  try {
+    return addon().signLines;
+  } catch (error) {
+    if (!(error instanceof AwsHmacError)) throw error;
+    isMissing = true;
+    return undefined;
+  }
 }
 
 function load(): Addon {

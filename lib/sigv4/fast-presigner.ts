@@ -12,6 +12,8 @@ export interface PresignSettings extends SigningIdentity {
   /** Whether URLs sign no payload, as S3's do; the others sign that there is none. */
   readonly isS3: boolean;
   readonly uriEscapePath: boolean;
+  /** Added after signing. */
+  readonly unsignedToken: string | undefined;
 }
 
 /** What a caller wants, checked. */
@@ -31,6 +33,9 @@ interface Template {
   /** As they are sent, up to the signature. */
   readonly query: string;
 }
+
+/** In hex digits. */
+const signatureLength = 64;
 
 const options = new Set(["method", "expiresIn", "signingDate", "headers"]);
 
@@ -58,6 +63,8 @@ export class FastPresigner {
   readonly #settings: PresignSettings;
   readonly #contexts: LastContext;
   readonly #urls: UrlReader;
+  /** What a URL ends with after the signature. */
+  readonly #end: string;
   #template: Template | undefined;
   #host = "";
   /** The canonical request after the query. */
@@ -68,6 +75,8 @@ export class FastPresigner {
     this.#settings = settings;
     this.#contexts = new LastContext(settings);
     this.#urls = new UrlReader(settings.uriEscapePath);
+    const token = settings.unsignedToken;
+    this.#end = token === undefined ? "" : `&X-Amz-Security-Token=${escapeUri(token)}`;
   }
 
   /** The parts of a URL; undefined for one that is refused, or is better signed by the general path. */
@@ -89,7 +98,49 @@ export class FastPresigner {
     const request = `${method}\n${parts.canonicalPath}\n${query}${this.#tail}`;
     const { scope, head } = template.context;
     const signature = this.#keys.signNow(scope, head, hash("sha256", request, "hex"));
-    return signature && parts.url + template.query + signature;
+    return signature && parts.url + template.query + signature + this.#end;
+  }
+
+  /**
+   * The presigned URLs of `urls` from index `from` on that are of the last server, have no query and need no encoding; none
+   * where the region is none, or the key or the addon not there.
+   */
+  presignLike(
+    urls: readonly unknown[],
+    from: number,
+    terms: PresignTerms,
+    region: string,
+    now: number,
+  ): string[] {
+    const { method, second = Math.floor(now / 1000), expiresIn } = terms;
+    const template = this.#templateOf(second, region, expiresIn);
+    if (!template) return [];
+    let lines = "";
+    let end = from;
+    for (; end < urls.length; end++) {
+      const url = urls[end];
+      const path = typeof url === "string" ? this.#urls.pathLike(url) : undefined;
+      if (path === undefined) break;
+      lines += `${path}\n`;
+    }
+    const count = end - from;
+    if (count < 2) return [];
+    if (this.#urls.lastHost !== this.#host) this.#setHost(this.#urls.lastHost);
+    const { scope, head } = template.context;
+    const requests = {
+      before: `${method}\n`,
+      lines,
+      after: `\n${template.canonicalQuery}${this.#tail}`,
+      count,
+    };
+    const signatures = this.#keys.signLinesNow(scope, head, requests);
+    if (signatures === undefined) return [];
+    const presigned: string[] = [];
+    for (let index = 0; index < count; index++) {
+      const signature = signatures.slice(index * signatureLength, (index + 1) * signatureLength);
+      presigned.push(`${urls[from + index]}?${template.query}${signature}${this.#end}`);
+    }
+    return presigned;
   }
 
   #setHost(host: string): void {

@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import type { Channel } from "node:diagnostics_channel";
+import { signLines } from "../binding/addon.js";
 import {
   backendOf,
   type CacheOutcome,
@@ -16,7 +17,7 @@ import { DayKeys } from "./day-keys.js";
 import { Device } from "./device.js";
 import { forgotten, onKeyClosed } from "./key-closing.js";
 import { SecretCache } from "./secret-cache.js";
-import { SigningKey } from "./signing-key.js";
+import { type RequestLines, SigningKey } from "./signing-key.js";
 import { givesSigningKeys, type KeySource } from "./signing-key-source.js";
 
 /**
@@ -51,7 +52,7 @@ const signingKeyLimit = 64;
 
 /**
  * The keys of one signer: the only place where derived key bytes are, and the only user of the device. Every signature is
- * made by `sign` or by `signNow`.
+ * made by `sign`, by `signNow` or by `signLinesNow`.
  */
 export class KeyCache {
   readonly #key: KeySource;
@@ -139,6 +140,16 @@ export class KeyCache {
     );
   }
 
+  /**
+   * `signNow` for many canonical requests, by the addon: their signatures one after the other. Undefined also where there is
+   * no addon, or somebody wants to be told of each signature.
+   */
+  signLinesNow(scope: Scope, head: string, requests: RequestLines): string | undefined {
+    const native = signLines();
+    if (!native || channels.sign.hasSubscribers || this.#key.closed?.aborted) return undefined;
+    return this.#useNow(scope, requests.count, (signingKey) => signingKey.signLines(native, head, requests));
+  }
+
   /** Wipes the signing keys and lets go of the day keys; later calls reject with `ERR_CLOSED`. Idempotent. */
   close(): void {
     if (this.#closed) return;
@@ -156,13 +167,17 @@ export class KeyCache {
   }
 
   #signNow(scope: Scope, head: string, hashedRequest: string): string | undefined {
+    return this.#useNow(scope, 1, (signingKey) => signingKey.signHash(head, hashedRequest));
+  }
+
+  /** What `use` makes of the signing key for `count` signatures, if it is here. */
+  #useNow(scope: Scope, count: number, use: (signingKey: SigningKey) => string): string | undefined {
     const now = this.#clock.now();
-    const use = (signingKey: SigningKey): string => signingKey.signHash(head, hashedRequest);
-    const signature = this.#signingKeys.useNow(this.#nameOf(scope), use, now);
-    if (signature === undefined) return undefined;
-    this.#hits += 1;
+    const made = this.#signingKeys.useNow(this.#nameOf(scope), use, now);
+    if (made === undefined) return undefined;
+    this.#hits += count;
     this.#dayKeys?.touch(scope.date, now);
-    return signature;
+    return made;
   }
 
   /** What `use` makes of the signing key of `scope`; it is synchronous and keeps nothing. */

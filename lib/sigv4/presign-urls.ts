@@ -7,8 +7,10 @@ import type { PresignUrlItem, PresignUrlOptions, PresignUrlsOptions } from "./si
 
 export type UrlItem = string | URL | PresignUrlItem;
 
-/** The two ways of a signer to presign a URL. */
+/** The ways of a signer to presign URLs. */
 export interface UrlPresigner {
+  /** Those of `items` from index `from` on that go together at best speed; maybe none. */
+  many(items: readonly unknown[], from: number, terms: PresignTerms): string[];
   /** Undefined where it takes waiting. */
   now(url: string | URL, terms: PresignTerms | undefined): string | undefined;
   later(url: string | URL, options: PresignUrlOptions): Promise<string>;
@@ -34,10 +36,13 @@ export function presignUrls(
   return inOrder<UrlItem>(
     items,
     {
-      now: (item) => {
-        if (typeof item === "string") return presigner.now(item, terms);
+      now: (read, from) => {
+        const presigned = terms ? presigner.many(read, from, terms) : [];
+        if (presigned.length > 0) return presigned;
+        const item = read[from] as UrlItem;
         const own = ownOptions(item, options);
-        return presigner.now(urlOf(item), own === options ? terms : presignTerms(own));
+        const text = presigner.now(urlOf(item), own === options ? terms : presignTerms(own));
+        return text === undefined ? [] : [text];
       },
       later: (item) => presigner.later(urlOf(item), ownOptions(item, options)),
       failed: (reason, item, index) => {

@@ -50,7 +50,6 @@ import type {
 } from "./signer-options.js";
 import type { SigningIdentity } from "./signing-context.js";
 import type { SigningScope } from "./signing-key-source.js";
-import { escapeUri } from "./uri.js";
 
 /**
  * Signs AWS Signature Version 4 with an {@link MacSource | HmacKey}: requests, presigned requests, strings and events, in
@@ -98,7 +97,10 @@ export class HmacSigner
     this.#unsignedToken = isOmitted ? sessionToken : undefined;
     const identity = { accessKeyId, sessionToken: isOmitted ? undefined : sessionToken, service };
     this.#identity = identity;
-    this.#presigner = new FastPresigner(this.#keys, { ...identity, isS3, uriEscapePath });
+    this.#presigner = new FastPresigner(this.#keys, {
+      ...identity,
+      ...{ isS3, uriEscapePath, unsignedToken: this.#unsignedToken },
+    });
     this.#signer = new FastSigner(this.#keys, { ...identity, uriEscapePath, applyChecksum });
     const { secretAccessKey, sha256 } = opaqueChain(this.#keys);
     this.#smithy = new SignatureV4({
@@ -197,8 +199,8 @@ export class HmacSigner
   }
 
   /**
-   * The presigned URLs of `urls`, in order, at batch speed. They may come with options of their own. A URL is read when
-   * one is asked for, and 64 ahead at most while a device is waited for; the event loop turns every millisecond.
+   * The presigned URLs of `urls`, in order, at batch speed. They may come with options of their own. At most 64 are read
+   * and signed ahead: while a device is waited for, and for one who takes them fast. The event loop turns every millisecond.
    *
    * @returns what rejects with ERR_SIGN_INPUT or ERR_EXPIRES_IN for a URL that cannot be signed, naming its index from 0,
    * unless `onError` is given; with what `urls` rejects with, the signal's reason, or the key's error
@@ -209,6 +211,10 @@ export class HmacSigner
     options: PresignUrlsOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     const presigner = {
+      many: (items: readonly unknown[], from: number, terms: PresignTerms): string[] =>
+        typeof this.#region === "string"
+          ? this.#presigner.presignLike(items, from, terms, this.#region, this.#clock.now())
+          : [],
       now: (url: string | URL, terms: PresignTerms | undefined): string | undefined => {
         const presigned = typeof this.#region === "string" ? this.#presignNow(url, terms) : undefined;
         return typeof presigned === "string" ? presigned : undefined;
@@ -231,13 +237,8 @@ export class HmacSigner
   ): string | Promise<string | undefined> | undefined {
     const parts = terms && this.#presigner.read(url);
     if (!terms || !parts) return undefined;
-    const presign = (region: string): string | undefined => {
-      const presigned = this.#presigner.presign(parts, terms, region, this.#clock.now());
-      const token = this.#unsignedToken;
-      return presigned && token !== undefined
-        ? `${presigned}&X-Amz-Security-Token=${escapeUri(token)}`
-        : presigned;
-    };
+    const presign = (region: string): string | undefined =>
+      this.#presigner.presign(parts, terms, region, this.#clock.now());
     return typeof this.#region === "function" ? this.#signingRegion().then(presign) : presign(this.#region);
   }
 

@@ -1,4 +1,5 @@
 import { createHash, hash } from "node:crypto";
+import type { SignLines } from "../binding/addon.js";
 import { secretBuffer, wipe } from "../core/wipe.js";
 
 /** SHA-256's block, in bytes. */
@@ -8,6 +9,16 @@ const digestLength = 32;
 const hexLength = 2 * digestLength;
 /** The longest string to sign of a request has some 200 bytes. */
 const room = 512;
+
+/** Canonical requests that differ in one line: each is `before` + line + `after`. Latin-1. */
+export interface RequestLines {
+  readonly before: string;
+  /** Each with a `\n` behind it, which is no part of it. */
+  readonly lines: string;
+  readonly after: string;
+  /** How many lines. */
+  readonly count: number;
+}
 
 /**
  * A signing key as HMAC-SHA256 wants it (RFC 2104): the key in its two padded blocks, each with room for what is hashed
@@ -54,6 +65,22 @@ export class SigningKey {
     writeBytes(this.#inner, blockLength + head.length, hashedRequest);
     writeBytes(this.#outer, blockLength, hash("sha256", this.#headed, "binary"));
     return hash("sha256", this.#outer, "hex");
+  }
+
+  /**
+   * For each of `lines` the HMAC-SHA256 of `head` and the canonical request's hash: 64 hex digits each, one after the other.
+   *
+   * @param signLines the addon's
+   */
+  signLines(signLines: SignLines, head: string, { before, lines, after }: RequestLines): string {
+    return signLines(
+      this.#inner.subarray(0, blockLength),
+      this.#outer.subarray(0, blockLength),
+      head,
+      before,
+      lines,
+      after,
+    );
   }
 
   /** The key's 32 bytes, in memory of their own that the caller wipes or gives away. */

@@ -35,12 +35,22 @@ export class UrlReader {
     return this.#readLike(url) ?? this.#parse(url);
   }
 
-  /** A URL of the last server, with a path that the parser would leave as it is and without a query. */
-  #readLike(url: string): UrlParts | undefined {
+  /** The host of the URLs that `pathLike` takes. */
+  get lastHost(): string {
+    return this.#host;
+  }
+
+  /** The canonical path of a URL of the last server, with a path that the parser would leave as it is and without a query. */
+  pathLike(url: string): string | undefined {
     if (this.#start === "" || !url.startsWith(this.#start)) return undefined;
     const path = url.slice(this.#start.length - 1);
     if (!isSettledPath(path) || path.includes("/.")) return undefined;
-    const canonicalPath = this.#uriEscapePath ? normalisedPath(path) : path;
+    return this.#uriEscapePath ? normalisedPath(path) : path;
+  }
+
+  #readLike(url: string): UrlParts | undefined {
+    const canonicalPath = this.pathLike(url);
+    if (canonicalPath === undefined) return undefined;
     return { url: `${url}?`, host: this.#host, canonicalPath, before: "", after: "" };
   }
 

@@ -14,7 +14,7 @@
 
 /// One of the two; OpenSSL wipes what it frees.
 struct ESYS_CRYPTO_CONTEXT_BLOB {
-  aws_hmac::tpm::DigestContext hash;
+  aws_hmac::DigestContext hash;
   aws_hmac::tpm::MacContext hmac;
   size_t size = 0;  // of the result
 };

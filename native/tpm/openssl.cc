@@ -1,13 +1,6 @@
 #include "tpm/openssl.h"
 
-#include <openssl/crypto.h>
-
 namespace aws_hmac::tpm {
-
-OSSL_LIB_CTX* LibraryContext() {
-  static OSSL_LIB_CTX* const context = OSSL_LIB_CTX_new();  // for good: a late thread may still use it
-  return context;
-}
 
 const char* DigestName(TPM2_ALG_ID algorithm) {
   switch (algorithm) {

@@ -1,28 +1,14 @@
 #pragma once
 
 #include <openssl/bn.h>
-#include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/params.h>
 #include <tss2/tss2_tpm2_types.h>
 
-#include <memory>
+#include "core/openssl.h"
 
-/// OpenSSL 3's objects, owned. Inside Node all of its functions are Node's own.
 namespace aws_hmac::tpm {
 
-template <auto Free>
-struct OpensslFree {
-  template <typename Object>
-  void operator()(Object* object) const noexcept {
-    Free(object);
-  }
-};
-template <typename Object, auto Free>
-using OpensslPtr = std::unique_ptr<Object, OpensslFree<Free>>;
-
-using Digest = OpensslPtr<EVP_MD, EVP_MD_free>;
-using DigestContext = OpensslPtr<EVP_MD_CTX, EVP_MD_CTX_free>;
 using MacAlgorithm = OpensslPtr<EVP_MAC, EVP_MAC_free>;
 using MacContext = OpensslPtr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 using Cipher = OpensslPtr<EVP_CIPHER, EVP_CIPHER_free>;
@@ -32,10 +18,6 @@ using AsymmetricContext = OpensslPtr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 using BigNumber = OpensslPtr<BIGNUM, BN_free>;
 using ParameterBuilder = OpensslPtr<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
 using Parameters = OpensslPtr<OSSL_PARAM, OSSL_PARAM_free>;
-
-/// A library context of ours with OpenSSL's default provider, whatever the process has configured for itself:
-/// that could be a provider that asks the TPM.
-OSSL_LIB_CTX* LibraryContext();
 
 /// OpenSSL's name of a hash algorithm, such as "SHA256"; nullptr for one that is not known.
 const char* DigestName(TPM2_ALG_ID algorithm);

@@ -130,16 +130,50 @@ describe("what comes in and what comes out", () => {
   });
 });
 
+/** Keeps this thread from doing anything else: for `milliseconds`. */
+function busyFor(milliseconds: number): void {
+  for (const end = performance.now() + milliseconds; performance.now() < end; );
+}
+
 describe("how much is held", () => {
-  test("with the key there, no more is read than is asked for", async () => {
+  test("who takes a millisecond for each gets what was signed when it was asked for", async () => {
     const { signer } = open();
     await signer.presignUrl(place, options);
     const { source, state } = watched(urls(1000));
     const texts = signer.presignUrls(source, options);
-    for (let taken = 1; taken <= 300; taken++) {
+    for (let taken = 1; taken <= 30; taken++) {
       await texts.next();
       expect(state.read).toBe(taken);
+      busyFor(1.1);
     }
+  });
+
+  test("who is fast gets at most 64 that were signed ahead", async () => {
+    const { signer } = open();
+    await signer.presignUrl(place, options);
+    const { source, state } = watched(urls(3000));
+    const ahead: number[] = [];
+    let taken = 0;
+    for await (const _ of signer.presignUrls(source, options)) ahead.push(state.read - ++taken);
+    expect(taken).toBe(3000);
+    expect(Math.max(...ahead)).toBeGreaterThan(7);
+    expect(Math.max(...ahead)).toBeLessThan(64);
+  });
+
+  test("a source that takes a millisecond for each is not read ahead", async () => {
+    const { signer } = open();
+    await signer.presignUrl(place, options);
+    let read = 0;
+    function* slow(): Generator<string> {
+      for (const url of urls(30)) {
+        busyFor(1.1);
+        read++;
+        yield url;
+      }
+    }
+    let taken = 0;
+    for await (const _ of signer.presignUrls(slow(), options)) expect(read).toBe(++taken);
+    expect(taken).toBe(30);
   });
 
   test("while the device is waited for, 64 are, and no more", async () => {
@@ -293,6 +327,53 @@ describe("its end", () => {
     await expect(all(signer.presignUrls(urls(3), { ...options, onError }))).rejects.toEqual(
       refusal("ERR_CLOSED"),
     );
+  });
+
+  test("a signal leaves out what was signed ahead", async () => {
+    const { signer } = open();
+    await signer.presignUrl(place, options);
+    const { source, state } = watched(urls(2000));
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    let taken = 0;
+    const all = async (): Promise<void> => {
+      for await (const _ of signer.presignUrls(source, { ...options, signal: controller.signal })) {
+        taken += 1;
+        if (state.read > taken + 4) controller.abort(reason);
+      }
+    };
+    await expect(all()).rejects.toBe(reason);
+    expect(state.read).toBeGreaterThan(taken + 4);
+    expect(state.stopped).toBe(1);
+  });
+
+  test("calls made at once answer in their order, as a generator's", async () => {
+    const list = urls(300);
+    const texts = open().signer.presignUrls(list, options);
+    const calls = Array.from({ length: 310 }, () => texts.next());
+    const expectedTexts = await expected(list);
+    expect((await Promise.all(calls)).map(({ value }) => value)).toEqual([
+      ...expectedTexts,
+      ...Array.from({ length: 10 }, () => undefined),
+    ]);
+    const again = open().signer.presignUrls(list, options);
+    const [first, ending, late] = [again.next(), again.return(), again.next()];
+    expect(await first).toEqual({ done: false, value: expectedTexts[0] });
+    expect([await ending, await late]).toEqual([
+      { done: true, value: undefined },
+      { done: true, value: undefined },
+    ]);
+    const failure = new Error("thrown in");
+    await expect(open().signer.presignUrls(list, options).throw(failure)).rejects.toBe(failure);
+  });
+
+  test("disposing of it stops the source", async () => {
+    const { source, state } = watched(urls(100));
+    {
+      await using texts = open().signer.presignUrls(source, options);
+      await texts.next();
+    }
+    expect(state.stopped).toBe(1);
   });
 
   test("a closed signer ends it in the middle", async () => {
