@@ -6,17 +6,21 @@
 //
 // SIGNING_KEY is what openKey() takes; a PKCS#11 token's PIN comes from TOKEN_PIN. EXPIRES_IN is in seconds.
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
 import { HmacSigner, openKey } from "aws-hmac";
 
 const { env } = process;
 const chunkSize = 64 * 1024;
 
+/** The lines of a text, all that a chunk of it ends at a time: one by one would take longer than their signatures. */
 async function* readLines(input) {
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (line !== "") yield line;
+  let rest = "";
+  for await (const chunk of input.setEncoding("utf8")) {
+    const lines = (rest + chunk).split(/\r?\n/);
+    rest = lines.pop();
+    yield lines.filter((line) => line !== "");
   }
+  if (rest !== "") yield [rest];
 }
 
 /** Lines of text in chunks: a write for each line would cost more than its signature. */

@@ -36,6 +36,8 @@ interface Template {
 
 /** In hex digits. */
 const signatureLength = 64;
+/** How many URLs go together: more gain nothing, and would hold the event loop up. */
+const longestRun = 64;
 
 const options = new Set(["method", "expiresIn", "signingDate", "headers"]);
 
@@ -102,7 +104,7 @@ export class FastPresigner {
   }
 
   /**
-   * The presigned URLs of `urls` from index `from` on that are of the last server, have no query and need no encoding; none
+   * The presigned URLs of those of `urls` from index `from` on, {@link longestRun} at most, that are of the last server, have no query and need no encoding; none
    * where the region is none, or the key or the addon not there.
    */
   presignLike(
@@ -117,7 +119,7 @@ export class FastPresigner {
     if (!template) return [];
     let lines = "";
     let end = from;
-    for (; end < urls.length; end++) {
+    for (const limit = Math.min(urls.length, from + longestRun); end < limit; end++) {
       const url = urls[end];
       const path = typeof url === "string" ? this.#urls.pathLike(url) : undefined;
       if (path === undefined) break;

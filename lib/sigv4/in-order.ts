@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { Flattened } from "./flattened.js";
-import { Abort, Source } from "./source.js";
+import { Abort, type Items, Source } from "./source.js";
 
 /** What makes a text of each item. */
 export interface Work<Item> {
@@ -18,13 +18,13 @@ const longestStretch = 1;
 
 /**
  * The texts of `items`, in order. Reads an item when a text is asked for, up to {@link aheadLimit} at once where all of the
- * last ones were read, made and taken within a millisecond, and up to as many ahead while texts take waiting; a text that is
- * ready does not wait for an async source. Lets the event loop turn every millisecond.
+ * last ones were read, made and taken within a millisecond, and up to as many ahead while texts take waiting, besides what
+ * comes together; a text that is ready does not wait for an async source. Lets the event loop turn every millisecond.
  *
  * @param signal ends it, with its reason
  */
 export function inOrder<Item>(
-  items: Iterable<Item> | AsyncIterable<Item>,
+  items: Items<Item>,
   work: Work<Item>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string, void, undefined> {
@@ -32,7 +32,7 @@ export function inOrder<Item>(
 }
 
 async function* bursts<Item>(
-  items: Iterable<Item> | AsyncIterable<Item>,
+  items: Items<Item>,
   work: Work<Item>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<string[], void, undefined> {

@@ -4,6 +4,7 @@ import { expiresIn, signingDate } from "./checks.js";
 import { type PresignTerms, presignTerms } from "./fast-presigner.js";
 import { inOrder } from "./in-order.js";
 import type { PresignUrlItem, PresignUrlOptions, PresignUrlsOptions } from "./signer-options.js";
+import type { Items } from "./source.js";
 
 export type UrlItem = string | URL | PresignUrlItem;
 
@@ -23,7 +24,7 @@ export interface UrlPresigner {
  */
 export function presignUrls(
   presigner: UrlPresigner,
-  items: Iterable<UrlItem> | AsyncIterable<UrlItem>,
+  items: Items<UrlItem>,
   { signal, onError, ...options }: PresignUrlsOptions,
 ): AsyncGenerator<string, void, undefined> {
   checkItems(items);

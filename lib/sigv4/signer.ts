@@ -38,18 +38,14 @@ import { FastPresigner, type PresignTerms, presignTerms } from "./fast-presigner
 import { FastSigner } from "./fast-signer.js";
 import { KeyCache, type KeyCacheMetrics } from "./key-cache.js";
 import { opaqueChain } from "./opaque-chain.js";
-import { presignUrls } from "./presign-urls.js";
+import { presignUrls, type UrlItem } from "./presign-urls.js";
 import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
 import { type SignChunksOptions, type SignedChunks, signChunks } from "./signed-chunks.js";
-import type {
-  HmacSignerOptions,
-  PresignUrlItem,
-  PresignUrlOptions,
-  PresignUrlsOptions,
-} from "./signer-options.js";
+import type { HmacSignerOptions, PresignUrlOptions, PresignUrlsOptions } from "./signer-options.js";
 import type { SigningIdentity } from "./signing-context.js";
 import type { SigningScope } from "./signing-key-source.js";
+import type { Items } from "./source.js";
 
 /**
  * Signs AWS Signature Version 4 with an {@link MacSource | HmacKey}: requests, presigned requests, strings and events, in
@@ -199,15 +195,15 @@ export class HmacSigner
   }
 
   /**
-   * The presigned URLs of `urls`, in order, at batch speed. They may come with options of their own. At most 64 are read
-   * and signed ahead: while a device is waited for, and for one who takes them fast. The event loop turns every millisecond.
+   * The presigned URLs of `urls`, in order, at batch speed. They may come with options of their own, and some at a time in
+   * arrays. At most 64 are signed ahead: while a device is waited for, and for one who takes them fast. The event loop turns every millisecond.
    *
    * @returns what rejects with ERR_SIGN_INPUT or ERR_EXPIRES_IN for a URL that cannot be signed, naming its index from 0,
    * unless `onError` is given; with what `urls` rejects with, the signal's reason, or the key's error
    * @throws AwsHmacError `ERR_INVALID_ARGUMENT`, `ERR_EXPIRES_IN`, `ERR_SIGN_INPUT` for the options
    */
   presignUrls(
-    urls: Iterable<string | URL | PresignUrlItem> | AsyncIterable<string | URL | PresignUrlItem>,
+    urls: Items<UrlItem>,
     options: PresignUrlsOptions = {},
   ): AsyncGenerator<string, void, undefined> {
     const presigner = {

@@ -1,24 +1,30 @@
 /** How many items are read before the time is looked at. */
 const itemsPerLook = 8;
 
-/** What items come from, one after the other. */
+/** What gives items, one after the other or some at a time. */
+export type Items<Item> = Iterable<Item | readonly Item[]> | AsyncIterable<Item | readonly Item[]>;
+
+type Step<Item> = IteratorResult<Item | readonly Item[]>;
+
+/** Where items are read. */
 export class Source<Item> {
-  readonly #iterator: Iterator<Item> | AsyncIterator<Item>;
+  readonly #iterator: Iterator<Item | readonly Item[]> | AsyncIterator<Item | readonly Item[]>;
   readonly #abort: Abort;
-  #reading: Promise<IteratorResult<Item>> | undefined;
+  #reading: Promise<Step<Item>> | undefined;
   /** No item comes any more. */
   ended = false;
   /** Why, if the source failed. */
   failure: { reason: unknown } | undefined;
 
-  constructor(items: Iterable<Item> | AsyncIterable<Item>, abort: Abort) {
+  constructor(items: Items<Item>, abort: Abort) {
     this.#iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
     this.#abort = abort;
   }
 
   /**
-   * The next items: one of an async source, up to `limit` of another within some `milliseconds`; none at the end, where the
-   * source fails, or where `instead` settles before an async source answers. Rejects with the signal's reason.
+   * The next items: what an async source gives next, of another up to `limit` within some `milliseconds`, more only where they
+   * come together. None at the end, where the source fails, or where `instead` settles before an async source answers. Rejects
+   * with the signal's reason.
    */
   async read(limit: number, milliseconds: number, instead: Promise<undefined> | undefined): Promise<Item[]> {
     const items: Item[] = [];
@@ -56,20 +62,26 @@ export class Source<Item> {
   }
 
   async #wait(
-    asked: Promise<IteratorResult<Item>>,
+    asked: Promise<Step<Item>>,
     instead: Promise<undefined> | undefined,
-  ): Promise<IteratorResult<Item> | undefined> {
+  ): Promise<Step<Item> | undefined> {
     this.#reading = asked;
     const next = await this.#abort.wait(instead ? Promise.race([asked, instead]) : asked);
     if (next) this.#reading = undefined;
     return next;
   }
 
-  #keep(next: IteratorResult<Item>, items: Item[]): boolean {
-    if (next.done) this.ended = true;
-    else items.push(next.value);
+  /** Whether there may be more. */
+  #keep({ done, value }: Step<Item>, items: Item[]): boolean {
+    if (done) this.ended = true;
+    else if (isList(value)) for (const item of value) items.push(item);
+    else items.push(value);
     return !this.ended;
   }
+}
+
+function isList<Item>(value: Item | readonly Item[]): value is readonly Item[] {
+  return Array.isArray(value);
 }
 
 /** Waits that a signal cuts short. One listener for all of them: those of Promise.race would pile up on a long-lived promise. */

@@ -16,7 +16,8 @@ void Check(int result) {
 }
 
 const EVP_MD* Sha256() {
-  static EVP_MD* const digest = EVP_MD_fetch(LibraryContext(), "SHA256", nullptr);  // for good, as its context
+  static EVP_MD* const digest =
+      EVP_MD_fetch(LibraryContext(), "SHA256", nullptr);  // for good, as its context
   return digest;
 }
 

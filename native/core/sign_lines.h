@@ -23,8 +23,8 @@ struct LineFrame {
   std::string_view after;
 };
 
-/// For each of `lines` the HMAC-SHA256 of `head` + hex(SHA-256(message)): 64 hex digits each, one after the other.
-/// Every line ends with \n, which is no part of it.
+/// For each of `lines` the HMAC-SHA256 of `head` + hex(SHA-256(message)): 64 hex digits each, one after the
+/// other. Every line ends with \n, which is no part of it.
 std::string SignLines(const PaddedKey& key, std::string_view head, const LineFrame& frame,
                       std::string_view lines);
 

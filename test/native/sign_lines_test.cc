@@ -35,7 +35,8 @@ using Block = std::array<uint8_t, kBlockSize>;
 Block Padded(const std::string& key, uint8_t with) {
   Block block{};
   block.fill(with);
-  for (size_t i = 0; i < key.size(); i++) block[i] = static_cast<uint8_t>(block[i] ^ static_cast<uint8_t>(key[i]));
+  for (size_t i = 0; i < key.size(); i++)
+    block[i] = static_cast<uint8_t>(block[i] ^ static_cast<uint8_t>(key[i]));
   return block;
 }
 

@@ -62,23 +62,33 @@ function live(): { source: AsyncIterable<string>; push(url: string): void; state
 
 describe("what comes in and what comes out", () => {
   const list = urls(200);
-  test.each<[string, () => Iterable<string> | AsyncIterable<string>]>([
-    ["an array", () => list],
-    ["a set", () => new Set(list)],
+  test.each<[string, () => Iterable<string | readonly string[]> | AsyncIterable<string | readonly string[]>]>(
     [
-      "a generator",
-      function* () {
-        yield* list;
-      },
+      ["an array", () => list],
+      ["a set", () => new Set(list)],
+      [
+        "a generator",
+        function* () {
+          yield* list;
+        },
+      ],
+      [
+        "an async generator",
+        async function* () {
+          yield* list;
+        },
+      ],
+      ["a stream", () => Readable.from(list)],
+      ["a stream of arrays", () => Readable.from([list.slice(0, 150), [], list.slice(150, 199), list[199]])],
+      [
+        "a generator of both",
+        function* () {
+          yield list.slice(0, 3);
+          yield* list.slice(3);
+        },
+      ],
     ],
-    [
-      "an async generator",
-      async function* () {
-        yield* list;
-      },
-    ],
-    ["a stream", () => Readable.from(list)],
-  ])("%s: every URL in its order, with one device call", async (_, source) => {
+  )("%s: every URL in its order, with one device call", async (_, source) => {
     const { key, signer } = open();
     expect(await all(signer.presignUrls(source(), options))).toEqual(await expected(list));
     expect(key.asked).toEqual(["20261123"]);
@@ -397,6 +407,11 @@ describe("a URL that cannot be signed", () => {
       ...{ name: "SigningError", code: "ERR_SIGN_INPUT", message: "item 2: url must be an absolute URL" },
       cause: { code: "ERR_SIGN_INPUT", message: "url must be an absolute URL" },
     });
+  });
+
+  test("has the index among all of them where they come in arrays", async () => {
+    const texts = open().signer.presignUrls(Readable.from([urls(3), list]), options);
+    await expect(all(texts)).rejects.toMatchObject({ message: "item 5: url must be an absolute URL" });
   });
 
   test("is left out, or replaced, where onError is given", async () => {
