@@ -1,5 +1,13 @@
 import path from "node:path";
-import { expectRightUrl, follow, type Guide, withOwnSwtpm } from "../support/guide.js";
+import {
+  expectRightUrl,
+  follow,
+  type Guide,
+  withOwnBao,
+  withOwnKms,
+  withOwnSwtpm,
+} from "../support/guide.js";
+import { startKms } from "../support/kms.js";
 import { freePorts } from "../support/ports.js";
 import { temporaryFolder } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
@@ -24,6 +32,28 @@ describe("who follows the README gets a right signature", () => {
         text.replaceAll("/tmp/my-hsm", path.join(folder, "hsm")),
       );
       expectRightUrl(output);
+    }, 30_000);
+  });
+
+  describeWith(["openbao"], "Vault", () => {
+    test("as written, but for the port and the log", async () => {
+      const port = await freePorts(2); // the second one is the cluster's
+      const output = await follow(section("With Vault or OpenBao"), (text) => withOwnBao(text, folder, port));
+      expectRightUrl(output);
+    }, 30_000);
+  });
+
+  describeWith(["moto"], "Tink", () => {
+    test("as written, but for the key of the KMS", async () => {
+      const { arn, env, stop } = await startKms();
+      try {
+        const output = await follow(section("With a KMS: a Tink keyset"), (text) =>
+          withOwnKms(text, arn, env),
+        );
+        expectRightUrl(output);
+      } finally {
+        await stop();
+      }
     }, 30_000);
   });
 

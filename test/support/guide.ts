@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { baoProgram } from "./bao.js";
 import { judgedUrlSignature } from "./captured-requests.js";
 
 const root = path.join(__dirname, "..", "..");
@@ -10,7 +11,7 @@ const secret = {
 };
 
 /** The code blocks of one section of a page, which ends where the next begins. */
-function blocks(page: string, heading: string, language: "js" | "sh"): string[] {
+function blocks(page: string, heading: string, language: "js" | "python" | "sh"): string[] {
   const [, section = ""] = readFileSync(path.join(root, page), "utf8").split(`\n${heading}\n`);
   const text = section.split(/\n##+ /)[0] ?? "";
   return [...text.matchAll(/```(\w+)\n([\s\S]*?)```/g)].flatMap(([, found, code = ""]) =>
@@ -26,21 +27,22 @@ export interface Guide {
   heading: string;
   /** That of the section with the programs; the same by default. */
   programs?: string;
+  /** Other sections whose programs the commands use, too. */
+  also?: Guide[];
 }
 
-/** Does what a reader does: saves each program under the name in its first line, then types the commands; gives what is printed. */
-export async function follow(
-  { page, heading, programs = heading }: Guide,
-  commands: (text: string) => string,
-): Promise<string> {
+/** Does what a reader does: saves each program that has a name in its first line under that, then types the commands; gives what is printed. */
+export async function follow(guide: Guide, commands: (text: string) => string): Promise<string> {
   const folder = path.join(root, "build", `guide-${process.pid}`); // in the clone: there `aws-hmac` can be imported
   mkdirSync(folder, { recursive: true });
   try {
-    for (const code of blocks(page, programs, "js")) {
-      const [, name = ""] = /^\/\/ ([\w-]+\.mjs):/.exec(code) ?? [];
-      writeFileSync(path.join(folder, name), code);
+    for (const { page, heading, programs = heading } of [guide, ...(guide.also ?? [])]) {
+      for (const code of [...blocks(page, programs, "js"), ...blocks(page, programs, "python")]) {
+        const [, name] = /^(?:\/\/|#) ([\w-]+\.(?:mjs|py)):/.exec(code) ?? [];
+        if (name !== undefined) writeFileSync(path.join(folder, name), code);
+      }
     }
-    const script = commands(blocks(page, heading, "sh").join("\n"));
+    const script = commands(blocks(guide.page, guide.heading, "sh").join("\n"));
     return await new Promise((resolve, reject) =>
       execFile(
         "bash",
@@ -70,4 +72,18 @@ export function withOwnSwtpm(text: string, folder: string, port: number): string
     .replaceAll("port=2322", `port=${port + 1}`)
     .replace("--daemon", `--daemon --pid file=${folder}/swtpm.pid`);
   return `trap 'kill "$(cat ${folder}/swtpm.pid)"' EXIT\n${own}`;
+}
+
+/** Commands that start OpenBao in the background at 8200, on this port and with a log in this folder, and end it in the end. */
+export function withOwnBao(text: string, folder: string, port: number): string {
+  const own = text
+    .replaceAll("127.0.0.1:8200", `127.0.0.1:${port}`)
+    .replaceAll("/tmp/my-vault", `${folder}/vault`);
+  return `export PATH=${path.dirname(baoProgram)}:$PATH HOME=${folder}\ntrap 'kill $(jobs -p)' EXIT\n${own}`;
+}
+
+/** Commands that use a key of AWS KMS, with this one, which the variables lead to. */
+export function withOwnKms(text: string, arn: string, env: NodeJS.ProcessEnv): string {
+  const variables = Object.entries(env).map(([name, value]) => `export ${name}='${value}'\n`);
+  return variables.join("") + text.replaceAll(/arn:aws:kms:[\w:/-]+/g, arn);
 }

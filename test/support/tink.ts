@@ -4,7 +4,7 @@ import { runTool } from "./process.js";
 
 /** Where scripts/python.mjs installs Tink. */
 const folder = path.join(__dirname, "..", "..", "build", "python");
-const python = path.join(folder, "bin", "python");
+export const python = path.join(folder, "bin", "python");
 const script = path.join(__dirname, "tink-keysets.py");
 
 export function missingTink(): string[] {
