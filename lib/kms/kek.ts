@@ -1,6 +1,7 @@
 import type { Aead } from "../core/aead.js";
 import { AwsHmacError } from "../core/errors.js";
-import { checkTimeout } from "../core/validate.js";
+import { checkTimeout, invalid } from "../core/validate.js";
+import type { VaultServerOptions } from "../vault/options.js";
 import { parseKmsArn } from "./aws-arn.js";
 import { type AwsKmsClient, type AwsKmsClientConfig, checkAwsClient } from "./aws-client.js";
 import { AwsKmsAead } from "./aws-kms.js";
@@ -12,6 +13,7 @@ import {
 } from "./gcp-client.js";
 import { GcpKmsAead } from "./gcp-kms.js";
 import { parseGcpKeyName } from "./gcp-name.js";
+import { HcVaultAead, parseHcVaultName } from "./hcvault.js";
 
 /** How the KMS is called that holds a key encryption key (KEK). */
 export interface KekOptions {
@@ -22,6 +24,11 @@ export interface KekOptions {
   kmsClient?: AwsKmsClient | GcpKmsClient | undefined;
   /** Settings for a client that is made for each call instead: those of a `KMSClient`, or of a `KeyManagementServiceClient`. */
   clientConfig?: AwsKmsClientConfig | GcpKmsClientConfig | undefined;
+  /**
+   * For `hcvault://`: the token, the CA and what else its server needs, else the environment's (`VAULT_TOKEN`, …) but for the
+   * address, which is `https://` with the URI's host unless `address` is given, e.g. with `http://`.
+   */
+  vault?: Omit<VaultServerOptions, "timeout"> | undefined;
   /** Milliseconds for each call, retries included: 30,000 unless given. */
   timeout?: number | undefined;
 }
@@ -29,15 +36,17 @@ export interface KekOptions {
 const forms = {
   "aws-kms": "aws-kms://arn:aws:kms:<region>:<account>:key/<id>",
   "gcp-kms": "gcp-kms://projects/<project>/locations/<location>/keyRings/<ring>/cryptoKeys/<key>",
+  hcvault: "hcvault://<host>:<port>/<mount>/keys/<name>",
 } as const;
 
 /**
  * The key encryption key that a URI of Tink's names. Nothing is loaded and nothing is called before it is used.
  *
  * @param uri `aws-kms://` with the ARN of a key or of an alias; `gcp-kms://` with the name of a key, or of the version that
- *   is to encrypt
- * @throws AwsHmacError `ERR_KEK_URI`, `ERR_INVALID_ARGUMENT`; `ERR_KMS_MISMATCH` of an `apiEndpoint` in another location. Its
- *   calls reject with `ERR_PEER_MISSING`, `ERR_KMS_MISMATCH` of a client for another region, and KmsErrors
+ *   is to encrypt; `hcvault://` with the server and a key of its Transit engine
+ * @throws AwsHmacError `ERR_KEK_URI`, `ERR_INVALID_ARGUMENT`; `ERR_KMS_MISMATCH` of an `apiEndpoint` in another location or a
+ *   `vault.address` of another host. Its calls reject with `ERR_PEER_MISSING`, `ERR_KMS_MISMATCH` of a client for another
+ *   region, with KmsErrors, and with VaultErrors
  */
 export async function openKek(uri: string, options: KekOptions = {}): Promise<Aead> {
   const timeout = checkTimeout(options.timeout);
@@ -47,9 +56,11 @@ export async function openKek(uri: string, options: KekOptions = {}): Promise<Ae
       return awsKek(rest, options, timeout);
     case "gcp-kms":
       return gcpKek(rest, options, timeout);
+    case "hcvault":
+      return vaultKek(rest, options, timeout);
     default:
       throw unusable(
-        `it must be ${Object.values(forms).join(" or ")}; for any other KMS give an object with encrypt and decrypt as aead`,
+        `it must be one of ${Object.values(forms).join(", ")}; for any other KMS give an object with encrypt and decrypt as aead`,
       );
   }
 }
@@ -82,6 +93,15 @@ function gcpKek(name: string, { kmsClient, clientConfig }: KekOptions, timeout: 
     clientConfig: config,
     timeout,
   });
+}
+
+function vaultKek(text: string, { kmsClient, clientConfig, vault }: KekOptions, timeout: number): Aead {
+  const name = parseHcVaultName(text);
+  if (!name) throw unusable(`not the name of a Transit key: ${forms.hcvault}`);
+  if (kmsClient !== undefined || clientConfig !== undefined) {
+    throw invalid("kmsClient and clientConfig are for aws-kms:// and gcp-kms://: hcvault:// takes vault");
+  }
+  return new HcVaultAead(name, { ...vault, timeout });
 }
 
 function unusable(reason: string): AwsHmacError {

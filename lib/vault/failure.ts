@@ -72,7 +72,7 @@ function codeOf(status: number, said: string, namespace: string): [ErrorCode, st
   if (/cannot be used with an existing key/i.test(said)) {
     return ["ERR_KEY_EXISTS", "the key is there already: choose another name"];
   }
-  if (/version does not exist|version is too (old|new)/i.test(said)) {
+  if (/version does not exist|version is too (old|new)|version is disallowed/i.test(said)) {
     return [
       "ERR_VAULT_VERSION",
       "the key has no such version, or it may not be used any more: check keyVersion",

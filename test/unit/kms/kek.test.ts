@@ -26,6 +26,31 @@ test.each([
   await expect(openKek(`gcp-kms://${name}`)).resolves.toHaveProperty("decrypt");
 });
 
+const hcvault = "hcvault://vault.example:8200/transit/keys/kek";
+const vault = { token: "a-token" };
+
+test.each([
+  "vault.example:8200/transit/keys/kek",
+  "vault.example/transit/keys/kek",
+  "127.0.0.1:8200/team/a/transit/keys/kek-1.2",
+  "[::1]:8200/transit/keys/kek",
+  "vault.example:8200/keys/keys/keys",
+])("hcvault://%s is taken", async (name) => {
+  await expect(openKek(`hcvault://${name}`, { vault })).resolves.toHaveProperty("decrypt");
+});
+
+test("an address may have another scheme than https, and no other host", async () => {
+  const uri = "hcvault://vault.example:8200/transit/keys/kek";
+  for (const address of ["http://vault.example:8200", "https://vault.example:8200/"]) {
+    await expect(openKek(uri, { vault: { ...vault, address } })).resolves.toHaveProperty("decrypt");
+  }
+  for (const address of ["https://vault.example", "https://other.example:8200"]) {
+    await expect(openKek(uri, { vault: { ...vault, address } })).rejects.toMatchObject({
+      code: "ERR_KMS_MISMATCH",
+    });
+  }
+});
+
 test.each([
   ["nothing", ""],
   ["no string", 7],
@@ -44,12 +69,20 @@ test.each([
   ["no version", `gcp-kms://${gcp}/cryptoKeyVersions/`],
   ["a location that leads elsewhere", `gcp-kms://${gcp.replace("europe-west3", "..")}`],
   ["a slash too many", `gcp-kms:///${gcp}`],
+  ["no host", "hcvault:///transit/keys/kek"],
+  ["no mount", "hcvault://vault.example:8200/keys/kek"],
+  ["no key", "hcvault://vault.example:8200/transit/keys/"],
+  ["no keys", "hcvault://vault.example:8200/transit/kek"],
+  ["a user", "hcvault://user:pass@vault.example:8200/transit/keys/kek"],
+  ["a mount that leads elsewhere", "hcvault://vault.example:8200/../sys/keys/kek"],
+  ["a query", "hcvault://vault.example:8200/transit/keys/kek?x=y"],
+  ["a bad port", "hcvault://vault.example:port/transit/keys/kek"],
   ["another kind", "azure-kms://vault.azure.net/keys/k"],
 ])("%s is refused, with the right forms", async (_, uri) => {
   await expect(openKek(uri as string, { kmsClient })).rejects.toMatchObject({
     code: "ERR_KEK_URI",
     message: expect.stringMatching(
-      /aws-kms:\/\/arn:aws:kms:<region>:<account>:key\/<id>|gcp-kms:\/\/projects\/<project>\/locations\//,
+      /aws-kms:\/\/arn:aws:kms:<region>:<account>:key\/<id>|gcp-kms:\/\/projects\/<project>\/locations\/|hcvault:\/\/<host>:<port>\/<mount>\/keys\/<name>/,
     ),
   });
 });
@@ -67,9 +100,12 @@ test.each([
   [gcp, { kmsClient, clientConfig: {} }, /exclude each other/],
   [gcp, { kmsClient }, /kmsClient must be a KeyManagementServiceClient/],
   [gcp, { clientConfig: 7 }, /clientConfig must be an object/],
+  [hcvault, { kmsClient, vault }, /hcvault:\/\/ takes vault/],
+  [hcvault, { vault: { token: "" } }, /token/],
+  [hcvault, { vault: { ...vault, retries: -1 } }, /retries/],
 ])("for %s the options %j are refused", async (name, options, message) => {
-  const scheme = name === gcp ? "gcp-kms" : "aws-kms";
-  await expect(openKek(`${scheme}://${name}`, options as never)).rejects.toMatchObject({
+  const scheme = name === gcp ? "gcp-kms://" : name === arn ? "aws-kms://" : "";
+  await expect(openKek(`${scheme}${name}`, options as never)).rejects.toMatchObject({
     code: "ERR_INVALID_ARGUMENT",
     message: expect.stringMatching(message),
   });
