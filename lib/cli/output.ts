@@ -1,0 +1,30 @@
+import { once } from "node:events";
+import process from "node:process";
+
+/** Writes to stdout, no faster than it is read. */
+export async function write(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, "drain");
+}
+
+/** One JSON document, and a newline. */
+export function writeJson(value: unknown): Promise<void> {
+  return write(`${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+/** A table for people: the columns as wide as their longest cell. */
+export function writeTable(head: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
+  const lines = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? "").length)));
+  const text = lines.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  return write(`${text.join("\n")}\n`);
+}
+
+/** Something for people, beside the output: on stderr. */
+export function say(message: string): void {
+  process.stderr.write(`aws-hmac: ${message}\n`);
+}

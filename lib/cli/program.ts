@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { Command } from "commander";
+import { completionCommand } from "./commands/completion.js";
+import { presignCommand } from "./commands/presign.js";
+
+/** The whole command line, made anew: commander keeps what it parsed. */
+export function makeProgram(): Command {
+  const program = new Command("aws-hmac")
+    .description(
+      "Sign AWS requests with a secret access key that stays inside a TPM, a PKCS#11 HSM, Vault or a KMS.",
+    )
+    .version(version(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .helpCommand("help [command]", "show help for a command")
+    .configureHelp({ showGlobalOptions: false, helpWidth: 100 })
+    .showHelpAfterError("(--help shows the options and examples)")
+    .enablePositionalOptions();
+  for (const command of [presignCommand(), completionCommand(() => program)]) {
+    program.addCommand(command.copyInheritedSettings(program));
+  }
+  for (const command of [program, ...program.commands]) command.exitOverride();
+  return program;
+}
+
+function version(): string {
+  const file = path.join(__dirname, "..", "..", "package.json");
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
