@@ -25,7 +25,7 @@ export interface FallbackOptions {
  * unavailable is compared before it is used (again). One that differs then is left out with a warning of the process.
  *
  * Unavailable is a key whose error is `retryable`, says that the device is gone or failed (`ERR_TPM_DEVICE_NOT_FOUND`,
- * `ERR_TPM_DEVICE_BUSY`, `ERR_TPM_STATE`, `ERR_TOKEN_NOT_FOUND`, `ERR_MODULE_FAILED`, `ERR_PKCS11_DEVICE`), or is, or was
+ * `ERR_TPM_DEVICE_BUSY`, `ERR_TPM_STATE`, `ERR_TPM_LOCKOUT`, `ERR_TOKEN_NOT_FOUND`, `ERR_MODULE_FAILED`, `ERR_PKCS11_DEVICE`), or is, or was
  * caused by, a failed connection (`ECONNREFUSED`, …) or a `TimeoutError`; and one that takes longer than `timeout`. Any
  * other error is a refusal and goes to the caller: a wrong PIN, a policy, a missing permission or key, `ERR_CLOSED`.
  *

@@ -7,9 +7,13 @@ import {
   type HmacKey,
   importPkcs11Key,
   importTpmKey,
+  importVaultKey,
+  insecureMemoryKey,
+  openKey,
   openPkcs11Key,
   openTpmKey,
 } from "../../lib/index.js";
+import { type Bao, startBao } from "../support/bao.js";
 import { eventsDuring } from "../support/events.js";
 import { until } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
@@ -20,6 +24,63 @@ import { warningsDuring } from "../support/warnings.js";
 const secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const handle = 0x81008001;
 const auth = { password: "device password" };
+
+async function expectRight(key: HmacKey): Promise<void> {
+  const message = randomBytes(8);
+  const expected = createHmac("sha256", `AWS4${secret}`).update(message).digest("hex");
+  expect(Buffer.from(await key.mac(message)).toString("hex")).toBe(expected);
+}
+
+describeWith(["openbao"], "a fallback of OpenBao and memory", () => {
+  let bao: Bao;
+  let reference: string;
+  let key: HmacKey;
+  const signer = 'path "transit/hmac/signer/sha2-256" { capabilities = ["update"] }';
+  const open = async (token: string): Promise<HmacKey> =>
+    fallbackKey([() => openKey(reference, { token, retries: 0 }), insecureMemoryKey(secret)], {
+      retryAfter: 0,
+    });
+  /** Whom the next MAC, which is right, was asked of, and what came of it. */
+  const asked = async (): Promise<[string, string | undefined][]> => {
+    const events = await eventsDuring<FallbackEvent>("aws-hmac:fallback", () => expectRight(key));
+    return events.map(({ backend, error }) => [backend, error]);
+  };
+
+  beforeAll(async () => {
+    bao = await startBao({ persistent: true });
+    const { address, token } = bao;
+    ({ reference } = await importVaultKey(Buffer.from(secret), { address, token, name: "signer" }));
+  });
+  afterEach(() => key?.close());
+  afterAll(() => bao?.stop());
+
+  test("a server that is sealed or gone is unavailable, and used again when it is back", async () => {
+    key = await open(await bao.tokenWith(signer));
+    expect(await asked()).toEqual([["vault", undefined]]);
+    await bao.call("sys/seal", { method: "POST" });
+    expect(await asked()).toEqual([
+      ["vault", "ERR_VAULT_SEALED"],
+      ["memory", undefined],
+    ]);
+    await bao.kill();
+    expect(await asked()).toEqual([
+      ["vault", "ERR_VAULT_CONNECTION"],
+      ["memory", undefined],
+    ]);
+    await bao.restart();
+    expect(await asked()).toEqual([["vault", undefined]]);
+  });
+
+  test("a token that was revoked, or may not sign, is a refusal", async () => {
+    const token = await bao.tokenWith(signer);
+    key = await open(token);
+    await bao.call("auth/token/revoke", { body: { token } });
+    await expect(key.mac(randomBytes(8))).rejects.toMatchObject({ code: "ERR_VAULT_TOKEN" });
+    await expect(open(await bao.tokenWith(signer.replace("signer", "other")))).rejects.toMatchObject({
+      code: "ERR_VAULT_DENIED",
+    });
+  });
+});
 
 describeWith(["swtpm", "softhsm"], "a fallback of a TPM and a token", () => {
   let tpm: Swtpm;
@@ -35,14 +96,9 @@ describeWith(["swtpm", "softhsm"], "a fallback of a TPM and a token", () => {
       { retryAfter: 100, ...options },
     );
   };
-  const expectRight = async (): Promise<void> => {
-    const message = randomBytes(8);
-    const expected = createHmac("sha256", `AWS4${secret}`).update(message).digest("hex");
-    expect(Buffer.from(await key.mac(message)).toString("hex")).toBe(expected);
-  };
   /** Who gave the next MAC, which is right. */
   const served = async (): Promise<string | undefined> => {
-    const events = await eventsDuring<FallbackEvent>("aws-hmac:fallback", expectRight);
+    const events = await eventsDuring<FallbackEvent>("aws-hmac:fallback", () => expectRight(key));
     return events.find(({ error }) => error === undefined)?.backend;
   };
   const untilServedBy = (backend: string): Promise<void> =>
@@ -51,7 +107,8 @@ describeWith(["swtpm", "softhsm"], "a fallback of a TPM and a token", () => {
   beforeAll(async () => {
     tpm = await startSwtpm();
     hsm = await makeSoftHsm();
-    await importTpmKey(Buffer.from(secret), { tcti: tpm.tcti, handle, auth });
+    const noDA = true; // each failure of the power counts as a wrong password
+    await importTpmKey(Buffer.from(secret), { tcti: tpm.tcti, handle, auth, noDA });
     await importPkcs11Key(Buffer.from(secret), { ...hsm, label: "signer" });
   });
   afterEach(() => key?.close());
@@ -66,7 +123,7 @@ describeWith(["swtpm", "softhsm"], "a fallback of a TPM and a token", () => {
     let signing = true;
     let signed = 0;
     const signers = Array.from({ length: 8 }, async () => {
-      for (; signing; signed++) await expectRight();
+      for (; signing; signed++) await expectRight(key);
     });
     await tpm.kill();
     const before = signed;
@@ -85,8 +142,8 @@ describeWith(["swtpm", "softhsm"], "a fallback of a TPM and a token", () => {
     tpm.suspend();
     try {
       const events = await eventsDuring<FallbackEvent>("aws-hmac:fallback", async () => {
-        await expectRight();
-        await expectRight();
+        await expectRight(key);
+        await expectRight(key);
       });
       expect(events.map(({ backend, error }) => [backend, error])).toEqual([
         ["tpm", "ERR_TIMEOUT"],
@@ -116,9 +173,9 @@ describeWith(["swtpm", "softhsm"], "a fallback of a TPM and a token", () => {
     const token = () => openPkcs11Key({ module, tokenLabel, pin, label: "signer" });
     const wrong = () => openTpmKey({ tcti, handle, auth: { password: "wrong" } });
     await expect(fallbackKey([wrong, token])).rejects.toMatchObject({ code: "ERR_TPM_AUTH" });
-    await expect(
-      fallbackKey([token, () => openPkcs11Key({ module, tokenLabel, pin: "wrong", label: "signer" })]),
-    ).rejects.toMatchObject({ code: "ERR_PIN_INCORRECT" });
+    const noPin = () => openPkcs11Key({ module, tokenLabel, pin: "wrong", label: "signer" });
+    const right = () => openTpmKey({ tcti, handle, auth });
+    await expect(fallbackKey([right, noPin])).rejects.toMatchObject({ code: "ERR_PIN_INCORRECT" });
   });
 
   test("a TPM that comes with another secret signs nothing", async () => {
@@ -142,10 +199,10 @@ describeWith(["swtpm", "softhsm"], "a fallback of a TPM and a token", () => {
             tried ||= error === found;
           };
           await until("the TPM is tried", async () => {
-            await eventsDuring<FallbackEvent>("aws-hmac:fallback", expectRight, listen);
+            await eventsDuring<FallbackEvent>("aws-hmac:fallback", () => expectRight(key), listen);
             return tried;
           });
-          await expectRight();
+          await expectRight(key);
         });
         expect(events.filter(({ error }) => error === undefined).map(({ backend }) => backend)).not.toContain(
           "tpm",

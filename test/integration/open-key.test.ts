@@ -1,14 +1,18 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { CreateAliasCommand } from "@aws-sdk/client-kms";
 import {
   type ErrorCode,
+  importAwsKmsKey,
   importPkcs11Key,
   importTinkKey,
   importTpmKey,
+  importVaultKey,
   type OpenKeyOptions,
   openKey,
 } from "../../lib/index.js";
+import { startBao } from "../support/bao.js";
 import { startKms } from "../support/kms.js";
 import { localKms } from "../support/local-kms.js";
 import { temporaryFolder } from "../support/process.js";
@@ -34,6 +38,29 @@ async function expectRefused(code: ErrorCode, reference: string, options?: OpenK
   await expect(openKey(reference, options)).rejects.toMatchObject({ code });
 }
 
+describeWith(["openbao"], "a key by its reference, in OpenBao", () => {
+  test("what the import gives, with the token beside it, from options and from the environment", async () => {
+    const { address, token, stop } = await startBao();
+    const { VAULT_TOKEN } = process.env;
+    try {
+      const place = { address, token, name: "signer" };
+      const { reference } = await importVaultKey(Buffer.from(secret), place);
+      expect(reference).toBe(`vault:${address}/transit/signer?version=1`);
+      await expectSigns("vault", reference, { token, pin: "of another backend", clientConfig: {} });
+      await expectSigns("vault", reference.replace("?version=1", ""), { token });
+      process.env.VAULT_TOKEN = token;
+      await expectSigns("vault", reference);
+      await expectRefused("ERR_VAULT_VERSION", reference.replace("version=1", "version=2"));
+      await expectRefused("ERR_KEY_NOT_FOUND", reference.replace("signer", "another"));
+      await expectRefused("ERR_VAULT_MOUNT", reference.replace("transit", "elsewhere"));
+    } finally {
+      if (VAULT_TOKEN === undefined) delete process.env.VAULT_TOKEN;
+      else process.env.VAULT_TOKEN = VAULT_TOKEN;
+      await stop();
+    }
+  });
+});
+
 describeWith(["moto"], "a key by its reference, with AWS KMS", () => {
   const { folder, remove } = temporaryFolder("open-key-kms");
   afterAll(remove);
@@ -48,6 +75,26 @@ describeWith(["moto"], "a key by its reference, with AWS KMS", () => {
         clientConfig,
         auth: { password: "of another backend" },
       });
+    } finally {
+      await stop();
+    }
+  });
+});
+
+describeWith(["moto"], "a key by its reference, in AWS KMS", () => {
+  test("what the import gives, and an alias", async () => {
+    const { arn, client, clientConfig, stop } = await startKms({
+      ...{ KeyUsage: "GENERATE_VERIFY_MAC", KeySpec: "HMAC_256", Origin: "EXTERNAL" },
+    });
+    try {
+      const { reference } = await importAwsKmsKey(Buffer.from(secret), { keyId: arn, clientConfig });
+      expect(reference).toBe(`aws-kms:${arn}`);
+      await expectSigns("aws-kms", reference, { clientConfig, token: "of another backend" });
+      await expectSigns("aws-kms", reference, { client });
+      await client.send(new CreateAliasCommand({ AliasName: "alias/team/signer", TargetKeyId: arn }));
+      const alias = reference.replace(/key\/.*/, "alias/team/signer");
+      await expectSigns("aws-kms", alias, { clientConfig });
+      await expectRefused("ERR_KEY_NOT_FOUND", alias.replace("signer", "another"), { clientConfig });
     } finally {
       await stop();
     }

@@ -5,6 +5,7 @@ const gone: readonly ErrorCode[] = [
   "ERR_TPM_DEVICE_NOT_FOUND",
   "ERR_TPM_DEVICE_BUSY",
   "ERR_TPM_STATE",
+  "ERR_TPM_LOCKOUT", // power failures lead to it too, and it ends by itself
   "ERR_TOKEN_NOT_FOUND",
   "ERR_MODULE_FAILED",
   "ERR_PKCS11_DEVICE",

@@ -62,6 +62,7 @@ test("our codes that mean unavailable in themselves", () => {
   expect(unavailable).toEqual([
     "ERR_TPM_DEVICE_NOT_FOUND",
     "ERR_TPM_DEVICE_BUSY",
+    "ERR_TPM_LOCKOUT",
     "ERR_TPM_STATE",
     "ERR_MODULE_FAILED",
     "ERR_TOKEN_NOT_FOUND",
