@@ -60,7 +60,7 @@ export function gcpKmsError(operation: "Encrypt" | "Decrypt", error: unknown): A
   const failed = (code: ErrorCode, what: string, reason: string, retryable = false): KmsError =>
     new KmsError(code, `Cloud KMS ${operation}: ${what}`, { operation, reason, retryable, cause: error });
   if (typeof number !== "number") {
-    if (!/credential|auth/i.test(message))
+    if (!/default credentials|access token|invalid_grant|invalid_client/i.test(message))
       return failed("ERR_KMS", "the call could not be made: see `cause`", "");
     const what = "no credentials: set them up as for any Google Cloud client";
     return failed("ERR_KMS_CREDENTIALS", what, "");

@@ -2,7 +2,7 @@ import { CreateAliasCommand, CreateKeyCommand, KMSClient, type KMSClientConfig }
 import type { Aead } from "../../lib/core/aead.js";
 import { openKek } from "../../lib/kms/kek.js";
 import { type Moto, startMoto } from "../support/moto.js";
-import { callQueryApi } from "../support/query-api.js";
+import type { Credentials } from "../support/query-api.js";
 import { describeWith } from "../support/requirements.js";
 import { tinkAead } from "../support/tink-aead.js";
 
@@ -19,7 +19,8 @@ describeWith(["moto"], "aws-kms:// key encryption keys", () => {
   let kek: Aead;
 
   beforeAll(async () => {
-    moto = await startMoto();
+    const listing = { Effect: "Allow", Action: "kms:ListKeys", Resource: "*" };
+    moto = await startMoto({ powerless: { Version: "2012-10-17", Statement: [listing] } });
     settings = { endpoint: moto.endpoint, credentials: moto.credentials, maxAttempts: 1 };
     client = new KMSClient({ ...settings, region });
     arn = (await client.send(new CreateKeyCommand({}))).KeyMetadata?.Arn as string;
@@ -175,17 +176,7 @@ describeWith(["moto"], "aws-kms:// key encryption keys", () => {
     await expect(
       (await openKek(`aws-kms://${missing}`, { kmsClient: client })).encrypt(keyset, none),
     ).rejects.toMatchObject({ code: "ERR_KEY_NOT_FOUND" });
-    const user = { UserName: "powerless", Version: "2010-05-08" };
-    await callQueryApi(moto.endpoint, "iam", { Action: "CreateUser", ...user }, moto.credentials);
-    const { text } = await callQueryApi(
-      moto.endpoint,
-      "iam",
-      { Action: "CreateAccessKey", ...user },
-      moto.credentials,
-    );
-    const [accessKeyId = "", secretAccessKey = ""] = ["AccessKeyId", "SecretAccessKey"].map(
-      (name) => new RegExp(`<${name}>([^<]+)<`).exec(text)?.[1],
-    );
+    const { accessKeyId, secretAccessKey } = moto.users.powerless as Credentials;
     for (const credentials of [
       { accessKeyId, secretAccessKey },
       { ...moto.credentials, secretAccessKey },

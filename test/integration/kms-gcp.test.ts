@@ -254,4 +254,21 @@ describe("gcp-kms:// key encryption keys", () => {
     const right = { ...clientConfig, apiEndpoint: "cloudkms.europe-west3.rep.googleapis.com" };
     await expect(openKek(`gcp-kms://${key}`, { clientConfig: right })).resolves.toHaveProperty("decrypt");
   });
+
+  test("no credentials", async () => {
+    const { GOOGLE_APPLICATION_CREDENTIALS, METADATA_SERVER_DETECTION, HOME } = process.env;
+    delete process.env.GOOGLE_APPLICATION_CREDENTIALS;
+    Object.assign(process.env, { METADATA_SERVER_DETECTION: "none", HOME: "/nowhere" });
+    try {
+      const anonymous = await openKek(`gcp-kms://${key}`, { clientConfig: { apiEndpoint: "127.0.0.1" } });
+      await expect(anonymous.encrypt(keyset, none)).rejects.toMatchObject({ code: "ERR_KMS_CREDENTIALS" });
+    } finally {
+      for (const [name, value] of Object.entries({
+        ...{ GOOGLE_APPLICATION_CREDENTIALS, METADATA_SERVER_DETECTION, HOME },
+      })) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
+  });
 });

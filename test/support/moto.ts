@@ -18,16 +18,21 @@ export interface Moto extends Server {
   endpoint: string;
   /** An IAM user's access key that may call everything. */
   credentials: Credentials;
+  /** Those of the other users, by name. */
+  users: Record<string, Credentials>;
 }
 
 /**
  * Starts moto, with an IAM user who has an access key. It checks signatures and rights from then on:
- * `INITIAL_NO_AUTH_ACTION_COUNT` lets just the calls pass that make the user.
+ * `INITIAL_NO_AUTH_ACTION_COUNT` lets just the calls pass that make the users.
+ *
+ * @param policies of other users, by name; moto judges actions, and takes no other resource than `*` for KMS
  */
-export async function startMoto(): Promise<Moto> {
+export async function startMoto(policies: Record<string, object> = {}): Promise<Moto> {
   const port = await freePorts(1);
+  const users = Object.entries({ tester: everything, ...policies });
   const server = startProcess(python, [serverWithImports, "-H", "127.0.0.1", "-p", String(port)], {
-    env: { ...process.env, INITIAL_NO_AUTH_ACTION_COUNT: String(setUp.length) },
+    env: { ...process.env, INITIAL_NO_AUTH_ACTION_COUNT: String(users.length * 3) },
   });
   const endpoint = `http://127.0.0.1:${port}`;
   try {
@@ -35,18 +40,10 @@ export async function startMoto(): Promise<Moto> {
       if (!server.alive()) throw new Error(`moto ended: ${server.output()}`);
       return listens(port);
     });
-    const answers: string[] = [];
-    for (const call of setUp) {
-      const { status, text } = await callQueryApi(endpoint, "iam", { ...call, UserName: "tester" }, unknown);
-      if (status !== 200) throw new Error(`moto, ${call.Action}: ${status} ${text}`);
-      answers.push(text);
-    }
-    const answer = answers.join();
-    const credentials = {
-      accessKeyId: element(answer, "AccessKeyId"),
-      secretAccessKey: element(answer, "SecretAccessKey"),
-    };
-    return { endpoint, credentials, stop: () => server.stop() };
+    const made: [string, Credentials][] = [];
+    for (const [name, policy] of users) made.push([name, await newUser(endpoint, name, policy)]);
+    const { tester, ...others } = Object.fromEntries(made);
+    return { endpoint, credentials: tester as Credentials, users: others, stop: () => server.stop() };
   } catch (error) {
     await server.stop();
     throw error;
@@ -56,16 +53,22 @@ export async function startMoto(): Promise<Moto> {
 // moto finds the service in the signature's scope; these calls pass with any key
 const unknown = { accessKeyId: "UNKNOWN", secretAccessKey: "unknown" };
 const everything = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] };
-const setUp: Record<string, string>[] = [
-  { Action: "CreateUser", Version: "2010-05-08" },
-  {
-    Action: "PutUserPolicy",
-    Version: "2010-05-08",
-    PolicyName: "all",
-    PolicyDocument: JSON.stringify(everything),
-  },
-  { Action: "CreateAccessKey", Version: "2010-05-08" },
-];
+
+/** Makes a user with a policy and an access key, in three calls. */
+async function newUser(endpoint: string, UserName: string, policy: object): Promise<Credentials> {
+  const PutUserPolicy = { PolicyName: "policy", PolicyDocument: JSON.stringify(policy) };
+  let answer = "";
+  for (const [Action, more] of Object.entries({ CreateUser: {}, PutUserPolicy, CreateAccessKey: {} })) {
+    const call = { Action, Version: "2010-05-08", UserName, ...more };
+    const { status, text } = await callQueryApi(endpoint, "iam", call, unknown);
+    if (status !== 200) throw new Error(`moto, ${Action}: ${status} ${text}`);
+    answer = text;
+  }
+  return {
+    accessKeyId: element(answer, "AccessKeyId"),
+    secretAccessKey: element(answer, "SecretAccessKey"),
+  };
+}
 
 function element(xml: string, name: string): string {
   const text = new RegExp(`<${name}>([^<]+)</${name}>`).exec(xml)?.[1];
