@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
@@ -96,6 +97,7 @@ export class VaultConnection {
       const given = Object.entries({ ca: caText, cert: certText, key: keyText });
       const pems = Object.fromEntries(given.filter(([, text]) => text !== undefined));
       try {
+        if (caText !== undefined) new X509Certificate(caText); // a secure context overlooks what is none
         createSecureContext(pems);
       } catch {
         throw invalid(

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import path from "node:path";
+import { text as textOf } from "node:stream/consumers";
 import { freePorts, listens } from "./ports.js";
 import { type Server, startProcess, temporaryFolder, until } from "./process.js";
 
@@ -178,16 +179,16 @@ export function callBao(
     },
   } as const;
   return new Promise((resolve, reject) => {
-    const request = send(`${address}/v1/${where}`, options, async (answer) => {
-      let text = "";
-      for await (const chunk of answer) text += chunk;
-      const json = text === "" ? {} : JSON.parse(text);
-      const status = answer.statusCode ?? 0;
-      if (status < 300) resolve(json);
-      else
-        reject(
-          Object.assign(new Error(`OpenBao, ${where}: ${status} ${text}`), { status, errors: json.errors }),
-        );
+    const request = send(`${address}/v1/${where}`, options, (answer) => {
+      textOf(answer)
+        .then((text) => {
+          const json = text === "" ? {} : JSON.parse(text);
+          const status = answer.statusCode ?? 0;
+          if (status < 300) return resolve(json);
+          const error = new Error(`OpenBao, ${where}: ${status} ${text}`);
+          throw Object.assign(error, { status, errors: json.errors });
+        })
+        .catch(reject);
     });
     request.on("error", reject);
     request.end(body && JSON.stringify(body));

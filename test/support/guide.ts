@@ -11,7 +11,7 @@ const secret = {
 };
 
 /** The code blocks of one section of a page, which ends where the next begins. */
-function blocks(page: string, heading: string, language: "js" | "python" | "sh"): string[] {
+function blocks(page: string, heading: string, language: "js" | "python" | "sh" | "hcl"): string[] {
   const [, section = ""] = readFileSync(path.join(root, page), "utf8").split(`\n${heading}\n`);
   const text = section.split(/\n##+ /)[0] ?? "";
   return [...text.matchAll(/```(\w+)\n([\s\S]*?)```/g)].flatMap(([, found, code = ""]) =>
@@ -37,8 +37,9 @@ export async function follow(guide: Guide, commands: (text: string) => string): 
   mkdirSync(folder, { recursive: true });
   try {
     for (const { page, heading, programs = heading } of [guide, ...(guide.also ?? [])]) {
-      for (const code of [...blocks(page, programs, "js"), ...blocks(page, programs, "python")]) {
-        const [, name] = /^(?:\/\/|#) ([\w-]+\.(?:mjs|py)):/.exec(code) ?? [];
+      const languages = ["js", "python", "hcl"] as const;
+      for (const code of languages.flatMap((language) => blocks(page, programs, language))) {
+        const [, name] = /^(?:\/\/|#) ([\w-]+\.(?:mjs|py|hcl)):/.exec(code) ?? [];
         if (name !== undefined) writeFileSync(path.join(folder, name), code);
       }
     }
