@@ -1,32 +1,10 @@
-import { spawn } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
-import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { createInterface } from "node:readline";
+import { copiesIn, startSearched } from "../support/memory-search.js";
 import { temporaryFolder } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
 import { makeSoftHsm, type SoftHsm } from "../support/softhsm.js";
-
-const piece = 1 << 20;
-
-/** How many times these bytes are in a process's writable memory. */
-function copiesIn(pid: number, wanted: Uint8Array): number {
-  const memory = openSync(`/proc/${pid}/mem`, "r");
-  const bytes = Buffer.alloc(piece);
-  let copies = 0;
-  for (const line of readFileSync(`/proc/${pid}/maps`, "latin1").split("\n")) {
-    const [, first, last] = /^([\da-f]+)-([\da-f]+) rw/.exec(line) ?? [];
-    if (first === undefined || line.endsWith("[vvar]")) continue;
-    const end = BigInt(`0x${last}`);
-    for (let at = BigInt(`0x${first}`); end - at >= wanted.length; at += BigInt(piece - wanted.length + 1)) {
-      const length = readSync(memory, bytes, 0, Math.min(piece, Number(end - at)), at);
-      const text = bytes.subarray(0, length);
-      for (let found = text.indexOf(wanted); found >= 0; found = text.indexOf(wanted, found + 1)) copies++;
-    }
-  }
-  closeSync(memory);
-  return copies;
-}
 
 describeWith(["softhsm"], "the memory of a process that uses a PKCS#11 key", () => {
   const { folder, remove } = temporaryFolder("memory");
@@ -56,15 +34,11 @@ describeWith(["softhsm"], "the memory of a process that uses a PKCS#11 key", () 
   test("has the secret at no time after its import, the PIN while a key is open alone, and derived keys while a signer is", async () => {
     const uri = `pkcs11:token=memory;object=signer?module-path=${hsm.module}&pin-source=file:${pinFile}`;
     const program = path.join(__dirname, "..", "support", "memory.cjs");
-    const child = spawn(process.execPath, [program, JSON.stringify({ uri }), secretFile], {
-      env: hsm.env,
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const args = [program, JSON.stringify({ uri }), secretFile];
+    const searched = startSearched(args, hsm.env);
     const after = async (command: string): Promise<{ secrets: number; pins: number; keys: number }> => {
-      if (command !== "started") child.stdin.write(`${command}\n`);
-      expect((await answers.next()).value).toBe(command);
-      const count = (bytes: string | Buffer): number => copiesIn(Number(child.pid), Buffer.from(bytes));
+      await searched.after(command);
+      const count = (bytes: string | Buffer): number => copiesIn(searched.pid, Buffer.from(bytes));
       return { secrets: count(secret), pins: count(hsm.pin), keys: count(dayKey()) + count(signingKey()) };
     };
     try {
@@ -78,7 +52,7 @@ describeWith(["softhsm"], "the memory of a process that uses a PKCS#11 key", () 
       expect((await after("closeSigner")).keys).toBe(0);
       expect(await after("close")).toEqual(none);
     } finally {
-      child.kill("SIGKILL");
+      searched.end();
     }
   });
 });
