@@ -1,7 +1,8 @@
 import type { KMSClient } from "@aws-sdk/client-kms";
 import type { Aead, AeadOptions } from "../core/aead.js";
 import { KmsError } from "../core/errors.js";
-import { secretBuffer, wipe } from "../core/wipe.js";
+import { secretBytes } from "../core/validate.js";
+import { wipe } from "../core/wipe.js";
 import type { KmsArn } from "./aws-arn.js";
 import {
   type AwsKmsClient,
@@ -11,6 +12,7 @@ import {
   checkAwsRegion,
   loadAwsKms,
 } from "./aws-client.js";
+import { takePlaintext } from "./aws-plaintext.js";
 
 /** Who calls AWS KMS, and for how long. */
 export interface AwsKekOptions {
@@ -49,16 +51,17 @@ export class AwsKmsAead implements Aead {
   ): Promise<Uint8Array> {
     const input = { KeyId: this.#key.arn, CiphertextBlob: ciphertext, ...context(associatedData) };
     return this.#call("Decrypt", options, async (kms, client, abortSignal) => {
-      const answer = await client.send(new kms.DecryptCommand(input), { abortSignal });
-      const plaintext = answer.Plaintext ?? incomplete("Decrypt");
+      const command = new kms.DecryptCommand(input);
+      const taken = takePlaintext(command);
+      let plaintext: Uint8Array | undefined;
       try {
+        const answer = await client.send(command, { abortSignal });
+        plaintext = answer.Plaintext ?? incomplete("Decrypt");
         this.#check("Decrypt", answer.KeyId);
         abortSignal.throwIfAborted(); // nobody takes it any more
-        const own = secretBuffer(plaintext.length);
-        own.set(plaintext);
-        return own;
+        return secretBytes("Plaintext", taken.bytes ?? plaintext);
       } finally {
-        wipe(plaintext);
+        wipe(plaintext, taken.bytes);
       }
     });
   }

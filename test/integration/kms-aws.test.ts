@@ -96,7 +96,7 @@ describeWith(["moto"], "aws-kms:// key encryption keys", () => {
     expect((await multi.encrypt(keyset, none)).length).toBeGreaterThan(keyset.length);
   });
 
-  test("the plaintext lies in memory of its own, and the SDK's copy is wiped", async () => {
+  test("the plaintext lies in memory of its own, and the SDK gets none of it", async () => {
     const ciphertext = await kek.encrypt(keyset, none);
     const answers: Uint8Array[] = [];
     const watched = new KMSClient({ ...settings, region });
@@ -114,7 +114,7 @@ describeWith(["moto"], "aws-kms:// key encryption keys", () => {
     );
     expect(plaintext).toEqual(keyset);
     expect(plaintext.buffer.byteLength).toBe(keyset.length);
-    expect(answers).toEqual([new Uint8Array(keyset.length)]);
+    expect(answers).toEqual([new Uint8Array(0)]);
     watched.destroy();
   });
 

@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
 import path from "node:path";
 import { importTinkKey } from "../../lib/provision/tink.js";
+import { startKms } from "../support/kms.js";
 import { localKms } from "../support/local-kms.js";
 import { copiesIn, startSearched } from "../support/memory-search.js";
+import { describeWith } from "../support/requirements.js";
 
 const program = path.join(__dirname, "..", "support", "tink-memory.cjs");
 
@@ -25,4 +27,42 @@ test("the secret of a keyset is in memory once while its key is open, and not at
   } finally {
     searched.end();
   }
+});
+
+/** Whole groups of the secret's base64, wherever in a group of three bytes it begins. */
+function inBase64(secret: string): Buffer[] {
+  return [0, 1, 2].map((offset) => {
+    const text = Buffer.concat([Buffer.alloc(offset), Buffer.from(secret)]).toString("base64");
+    return Buffer.from(text.slice(4, 44));
+  });
+}
+
+describeWith(["moto"], "of a keyset that AWS KMS decrypts", () => {
+  test("neither the secret is left, nor its base64 by the SDK; once by Node, in memory that it has freed", async () => {
+    const kms = await startKms();
+    const secret = randomBytes(36).toString("base64url");
+    const place = { kek: `aws-kms://${kms.arn}`, clientConfig: kms.clientConfig };
+    const { keyset } = await importTinkKey(Buffer.from(secret), place);
+    const env = { ...process.env, ...kms.env };
+    const searched = startSearched(["--expose-gc", program, JSON.stringify({ keyset, ...place })], env);
+    const copiesAfter = async (command: string): Promise<{ secrets: number; base64: number }> => {
+      await searched.after(command);
+      const count = (bytes: Buffer): number => copiesIn(searched.pid, bytes);
+      const base64 = inBase64(secret).reduce((sum, bytes) => sum + count(bytes), 0);
+      return { secrets: count(Buffer.from(secret)), base64 };
+    };
+    try {
+      expect(await copiesAfter("started")).toEqual({ secrets: 0, base64: 0 });
+      const open = await copiesAfter("open");
+      expect(open.secrets).toBe(1);
+      expect(open.base64).toBeLessThanOrEqual(1); // what the socket was read into
+      await searched.after("close");
+      const collected = await copiesAfter("collect");
+      expect(collected.secrets).toBe(0);
+      expect(collected.base64).toBeLessThanOrEqual(1);
+    } finally {
+      searched.end();
+      await kms.stop();
+    }
+  }, 60_000);
 });
