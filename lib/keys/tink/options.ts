@@ -4,7 +4,7 @@ import { type KekOptions, openKek } from "../../kms/kek.js";
 
 /** The key that a keyset is encrypted with, which a KMS holds: exactly one of `kek` and `aead` is needed. */
 export interface TinkKek extends KekOptions {
-  /** Its URI, as Tink writes it: `aws-kms://arn:aws:kms:…`. */
+  /** Its URI, as Tink writes it: `aws-kms://…`, `gcp-kms://…` or `hcvault://…`. */
   kek?: string | undefined;
   /** Any object with `encrypt` and `decrypt`: an adapter of your own for another KMS. */
   aead?: Aead | undefined;
@@ -38,9 +38,9 @@ export async function encryptionOf(options: TinkKek): Promise<KeysetEncryption> 
   return { aead: kek === undefined ? aeadOf(options) : await openKek(kek, options), ...rest };
 }
 
-function aeadOf({ aead, kmsClient, clientConfig }: TinkKek): Aead {
-  if (kmsClient !== undefined || clientConfig !== undefined) {
-    throw invalid("kmsClient and clientConfig are for kek: an aead has a client of its own");
+function aeadOf({ aead, kmsClient, clientConfig, vault }: TinkKek): Aead {
+  if (kmsClient !== undefined || clientConfig !== undefined || vault !== undefined) {
+    throw invalid("kmsClient, clientConfig and vault are for kek: an aead has a client of its own");
   }
   if (typeof aead?.decrypt !== "function" || typeof aead.encrypt !== "function") {
     throw invalid("aead must be an object with encrypt and decrypt");
