@@ -25,12 +25,17 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_PIN_INCORRECT",
   "ERR_PIN_LOCKED",
   "ERR_PIN_FINAL_TRY",
+  "ERR_KMS_CREDENTIALS",
+  "ERR_KMS_DENIED",
+  "ERR_VAULT_TOKEN",
+  "ERR_VAULT_DENIED",
   "ERR_STS_DENIED",
   "ERR_STS_KEY_REJECTED",
 ]);
 const wrongInputs: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_INVALID_ARGUMENT",
   "ERR_PKCS11_URI",
+  "ERR_KEK_URI",
   "ERR_REGION_MISSING",
   "ERR_EXPIRES_IN",
   "ERR_SIGN_INPUT",

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command } from "commander";
 import { completionCommand } from "./commands/completion.js";
+import { importCommand } from "./commands/import.js";
 import { presignCommand } from "./commands/presign.js";
 
 /** The whole command line, made anew: commander keeps what it parsed. */
@@ -16,7 +17,7 @@ export function makeProgram(): Command {
     .configureHelp({ showGlobalOptions: false, helpWidth: 100 })
     .showHelpAfterError("(--help shows the options and examples)")
     .enablePositionalOptions();
-  for (const command of [presignCommand(), completionCommand(() => program)]) {
+  for (const command of [importCommand(), presignCommand(), completionCommand(() => program)]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   for (const command of [program, ...program.commands]) command.exitOverride();

@@ -50,6 +50,17 @@ export async function askSecret(question: string): Promise<Buffer> {
   }
 }
 
+/** A new secret, typed twice; the caller wipes it. `what` is for the questions: "password of the key". */
+export async function askNewSecret(what: string): Promise<Buffer> {
+  const first = await askSecret(`New ${what}: `);
+  const second = await askSecret(`New ${what}, once more: `);
+  const isSame = first.equals(second);
+  wipe(second);
+  if (isSame) return first;
+  wipe(first);
+  throw new Unconfirmed("the two differ: nothing was done");
+}
+
 /**
  * Whether the answer to a question is yes.
  *

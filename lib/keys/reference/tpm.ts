@@ -1,6 +1,6 @@
 import type { TpmParent } from "../tpm/parent.js";
 import type { TpmKeyOptions } from "../tpm.js";
-import { decoded, pathIn, readQuery, splitQuery, unusable } from "./text.js";
+import { decoded, pathFor, pathIn, readQuery, splitQuery, unusable } from "./text.js";
 
 /** Where a key is in a TPM, as `openTpmKey` takes it. */
 export type TpmPlace = Pick<TpmKeyOptions, "handle" | "pemFile" | "tcti" | "parent">;
@@ -29,6 +29,18 @@ export function readTpmReference(text: string, mayBePath: boolean): TpmPlace {
 export function formatTpmReference(handle: number, tcti: string | undefined): string {
   const query = tcti === undefined ? "" : `?tcti=${encodeURIComponent(tcti)}`;
   return `tpm:0x${handle.toString(16)}${query}`;
+}
+
+/** The reference of a TPM key's file; `parent` where the file does not say it. */
+export function formatTpmFileReference(
+  file: string,
+  { tcti, parent }: Pick<TpmPlace, "tcti" | "parent">,
+): string {
+  const query = [
+    ...(tcti === undefined ? [] : [`tcti=${encodeURIComponent(tcti)}`]),
+    ...(parent === undefined ? [] : [`parent=${parent}`]),
+  ].join("&");
+  return `tpm:${pathFor(file)}${query && `?${query}`}`;
 }
 
 /** openTpmKey judges the name. */
