@@ -4,14 +4,19 @@ import { createInterface } from "node:readline";
 
 const piece = 1 << 20;
 
-/** How many times these bytes are in a process's writable memory. */
-export function copiesIn(pid: number, wanted: Uint8Array): number {
+/**
+ * How many times these bytes are in a process's writable memory.
+ *
+ * @param where `javascript` leaves out what native code got from malloc: there Node and OpenSSL have their buffers, which it frees and nobody wipes
+ */
+export function copiesIn(pid: number, wanted: Uint8Array, where: "all" | "javascript" = "all"): number {
   const memory = openSync(`/proc/${pid}/mem`, "r");
   const bytes = Buffer.alloc(piece);
   let copies = 0;
   for (const line of readFileSync(`/proc/${pid}/maps`, "latin1").split("\n")) {
     const [, first, last] = /^([\da-f]+)-([\da-f]+) rw/.exec(line) ?? [];
     if (first === undefined || line.endsWith("[vvar]")) continue;
+    if (where === "javascript" && line.endsWith("[heap]")) continue;
     const end = BigInt(`0x${last}`);
     for (let at = BigInt(`0x${first}`); end - at >= wanted.length; at += BigInt(piece - wanted.length + 1)) {
       const length = readSync(memory, bytes, 0, Math.min(piece, Number(end - at)), at);
