@@ -16,6 +16,9 @@ export interface Aead {
    * @param associatedData the bytes that `decrypt` must be given again; may be empty
    */
   encrypt(plaintext: Uint8Array, associatedData: Uint8Array, options?: AeadOptions): Promise<Uint8Array>;
-  /** The plaintext in a new array, which the caller wipes. Rejects where the ciphertext was not made with this key and data. */
+  /**
+   * The plaintext in a new array, which the caller wipes. Rejects where the ciphertext was not made with this key and data;
+   * with an error whose `retryable` is true where the KMS was not reached and may be later.
+   */
   decrypt(ciphertext: Uint8Array, associatedData: Uint8Array, options?: AeadOptions): Promise<Uint8Array>;
 }
