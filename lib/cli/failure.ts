@@ -44,8 +44,19 @@ const wrongInputs: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** An answer that was wanted and not given. */
 export class Unconfirmed extends Error {}
 
+/** What failed without an error of the library. */
+export class CommandFailure extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: number,
+  ) {
+    super(message);
+  }
+}
+
 export function exitCodeOf(error: unknown): number {
   if (error instanceof Unconfirmed) return exitCodes.unconfirmed;
+  if (error instanceof CommandFailure) return error.exitCode;
   if (!(error instanceof AwsHmacError)) return exitCodes.failed;
   if (error.retryable) return exitCodes.unavailable;
   if (refusals.has(error.code)) return exitCodes.refused;

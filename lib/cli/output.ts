@@ -1,9 +1,12 @@
 import { once } from "node:events";
 import process from "node:process";
 
-/** Writes to stdout, no faster than it is read. */
-export async function write(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, "drain");
+/** Writes to stdout, or to another stream, no faster than it is read. */
+export async function write(
+  text: string | Uint8Array,
+  stream: NodeJS.WritableStream = process.stdout,
+): Promise<void> {
+  if (!stream.write(text)) await once(stream, "drain");
 }
 
 /** One JSON document, and a newline. */

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { completionCommand } from "./commands/completion.js";
 import { importCommand } from "./commands/import.js";
 import { presignCommand } from "./commands/presign.js";
+import { signCommand } from "./commands/sign.js";
 
 /** The whole command line, made anew: commander keeps what it parsed. */
 export function makeProgram(): Command {
@@ -17,7 +18,12 @@ export function makeProgram(): Command {
     .configureHelp({ showGlobalOptions: false, helpWidth: 100 })
     .showHelpAfterError("(--help shows the options and examples)")
     .enablePositionalOptions();
-  for (const command of [importCommand(), presignCommand(), completionCommand(() => program)]) {
+  for (const command of [
+    importCommand(),
+    presignCommand(),
+    signCommand(),
+    completionCommand(() => program),
+  ]) {
     program.addCommand(command.copyInheritedSettings(program));
   }
   for (const command of [program, ...program.commands]) command.exitOverride();
