@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command } from "commander";
 import { completionCommand } from "./commands/completion.js";
+import { explainCommand } from "./commands/explain.js";
 import { importCommand } from "./commands/import.js";
 import { presignCommand } from "./commands/presign.js";
 import { signCommand } from "./commands/sign.js";
@@ -22,6 +23,7 @@ export function makeProgram(): Command {
     importCommand(),
     presignCommand(),
     signCommand(),
+    explainCommand(),
     completionCommand(() => program),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
