@@ -22,11 +22,24 @@ export {
   VaultError,
 } from "./core/errors.js";
 export type { HmacKey, MacOptions, MacSource } from "./core/hmac-key.js";
-export { type FromAssumeRoleOptions, fromAssumeRole } from "./credentials/from-assume-role.js";
+export {
+  type AssumeRoleParams,
+  type FromAssumeRoleOptions,
+  fromAssumeRole,
+} from "./credentials/from-assume-role.js";
+export {
+  type FromFederationTokenOptions,
+  fromFederationToken,
+} from "./credentials/from-federation-token.js";
 export { type FromSessionTokenOptions, fromSessionToken } from "./credentials/from-session-token.js";
-export type { MfaCodeProvider } from "./credentials/mfa.js";
-export type { TemporaryCredentials, TemporaryCredentialsProvider } from "./credentials/refresh-ahead.js";
-export type { StsClientConfig, StsProviderOptions } from "./credentials/sts-provider.js";
+export type { MfaCodeProvider, MfaOptions } from "./credentials/mfa.js";
+export type {
+  TemporaryCredentials,
+  TemporaryCredentialsProvider,
+  TemporaryCredentialsRequest,
+} from "./credentials/refresh-ahead.js";
+export type { StsClientConfig } from "./credentials/sts-client.js";
+export type { StsProviderOptions } from "./credentials/sts-provider.js";
 export { type AwsKmsKeyOptions, openAwsKmsKey } from "./keys/aws-kms.js";
 export type { FallbackSource } from "./keys/fallback/member.js";
 export { type FallbackEntry, type FallbackOptions, fallbackKey } from "./keys/fallback.js";

@@ -73,7 +73,7 @@ async function showWrong(device: Device, gateway: Gateway): Promise<number> {
         const url = await getSignedUrl(client, new GetObjectCommand({ Bucket, Key: "anything" }));
         assert.equal((await fetch(url)).status, 403);
         for (const provide of Object.values(providers(key, gateway))) {
-          await assert.rejects(provide(), { code: "ERR_STS_DENIED" });
+          await assert.rejects(provide(), { code: "ERR_STS_KEY_REJECTED" });
         }
       },
     );

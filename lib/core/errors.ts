@@ -107,7 +107,22 @@ export class KeysetError extends AwsHmacError {}
 export class SigningError extends AwsHmacError {}
 
 /** Temporary credentials could not be had. */
-export class CredentialsError extends AwsHmacError {}
+export class CredentialsError extends AwsHmacError {
+  /** The STS action, e.g. `AssumeRole`; empty where none was called yet. */
+  readonly operation: string;
+  /** What STS calls the error, e.g. `AccessDenied`; empty where it did not answer with one. */
+  readonly reason: string;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: AwsHmacErrorOptions & { operation?: string; reason?: string } = {},
+  ) {
+    super(code, message, options);
+    this.operation = options.operation ?? "";
+    this.reason = options.reason ?? "";
+  }
+}
 
 /** Every code that an {@link AwsHmacError} can carry. */
 export const errorCodes = [
@@ -205,6 +220,7 @@ export const errorCodes = [
   "ERR_SIGNING_KEY",
   // credentials
   "ERR_REGION_MISSING",
+  "ERR_MFA_CODE",
   "ERR_STS",
   "ERR_STS_DENIED",
   "ERR_STS_KEY_REJECTED",

@@ -4,7 +4,8 @@ import { secretBuffer } from "./wipe.js";
 /** A password or a PIN: a string cannot be wiped, a Uint8Array is the caller's to wipe. */
 export type Secret = string | Uint8Array;
 
-const defaultTimeout = 30_000;
+/** Of the option `timeout` where a call has no other (milliseconds). */
+export const defaultTimeout = 30_000;
 /** The most milliseconds that setTimeout takes. */
 export const longestTimer = 2 ** 31 - 1;
 
@@ -14,15 +15,20 @@ export function invalid(message: string): AwsHmacError {
 }
 
 /**
- * The option `timeout`.
+ * The option `timeout`, or another of that kind.
  *
  * @param fallback what it is where it is not given
+ * @param option its name, for the error
  * @throws AwsHmacError `ERR_INVALID_ARGUMENT` for anything but 1..2^31-1 milliseconds
  */
-export function checkTimeout(timeout: number | undefined, fallback = defaultTimeout): number {
+export function checkTimeout(
+  timeout: number | undefined,
+  fallback = defaultTimeout,
+  option = "timeout",
+): number {
   if (timeout === undefined) return fallback;
   if (!Number.isInteger(timeout) || timeout < 1 || timeout > longestTimer) {
-    throw invalid(`timeout must be a whole number of milliseconds from 1 to ${longestTimer}`);
+    throw invalid(`${option} must be a whole number of milliseconds from 1 to ${longestTimer}`);
   }
   return timeout;
 }

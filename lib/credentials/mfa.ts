@@ -1,39 +1,70 @@
-import { AwsHmacError, CredentialsError } from "../core/errors.js";
+import { withDeadline } from "../core/deadline.js";
+import { CredentialsError } from "../core/errors.js";
+import { checkTimeout, invalid } from "../core/validate.js";
 
-/** Gives the code that an MFA device shows now, e.g. `123456`. */
-export type MfaCodeProvider = (serialNumber: string) => Promise<string>;
+/** Of the option `mfaTimeout` (milliseconds): a person looks for the device. */
+export const defaultMfaTimeout = 120_000;
+
+/**
+ * Gives the code that an MFA device shows now, e.g. `123456`. `signal` is aborted when nobody waits for it any more: a
+ * prompt should go away then.
+ */
+export type MfaCodeProvider = (serialNumber: string, options: { signal: AbortSignal }) => Promise<string>;
+
+/** How the code of an MFA device is come by. */
+export interface MfaOptions {
+  /** Asked before each refresh where `params.SerialNumber` names an MFA device. */
+  mfaCodeProvider?: MfaCodeProvider | undefined;
+  /** Milliseconds that `mfaCodeProvider` may take, before those of `timeout` begin. 120,000 unless given. */
+  mfaTimeout?: number | undefined;
+}
 
 interface MfaParameters {
   SerialNumber?: string | undefined;
   TokenCode?: string | undefined;
 }
 
-/** @throws AwsHmacError `ERR_INVALID_ARGUMENT` where an MFA device is named and nothing gives its code, or vice versa */
-export function checkMfa(params: MfaParameters, provider: MfaCodeProvider | undefined): void {
-  const code = params.TokenCode !== undefined || provider !== undefined;
-  if ((params.SerialNumber !== undefined) === code) return;
-  throw new AwsHmacError(
-    "ERR_INVALID_ARGUMENT",
-    "params.SerialNumber and a code (mfaCodeProvider, or params.TokenCode for a single use) belong together",
-  );
+/** Who may refresh ahead of the end: nobody with a code that is used up, no timer where a person is asked. */
+export function aheadOf({ SerialNumber, TokenCode }: MfaParameters): "timer" | "caller" | "nobody" {
+  if (TokenCode !== undefined) return "nobody";
+  return SerialNumber === undefined ? "timer" : "caller";
 }
 
+/** Gives the code for a call; undefined where no MFA device is named. */
+export type MfaCode = () => Promise<string | undefined>;
+
 /**
- * The code for these parameters; undefined where they name no MFA device.
+ * What asks for the code of each call.
  *
- * @throws CredentialsError `ERR_STS` where the provider fails
+ * @throws AwsHmacError `ERR_INVALID_ARGUMENT` where an MFA device is named and nothing gives its code, or vice versa
  */
-export async function mfaCode(
+export function mfaCode(
   { SerialNumber, TokenCode }: MfaParameters,
-  provider: MfaCodeProvider | undefined,
-): Promise<string | undefined> {
-  if (TokenCode !== undefined || SerialNumber === undefined) return TokenCode;
-  let code: unknown;
-  try {
-    code = await provider?.(SerialNumber);
-  } catch (cause) {
-    throw new CredentialsError("ERR_STS", "mfaCodeProvider gave no MFA code", { cause });
+  { mfaCodeProvider, mfaTimeout }: MfaOptions,
+): MfaCode {
+  const timeout = checkTimeout(mfaTimeout, defaultMfaTimeout, "mfaTimeout");
+  if ((SerialNumber !== undefined) !== (TokenCode !== undefined || mfaCodeProvider !== undefined)) {
+    throw invalid(
+      "params.SerialNumber and a code (mfaCodeProvider, or params.TokenCode for a single use) belong together",
+    );
   }
-  if (typeof code !== "string") throw new CredentialsError("ERR_STS", "mfaCodeProvider gave no MFA code");
-  return code;
+  if (TokenCode !== undefined || SerialNumber === undefined || !mfaCodeProvider) return async () => TokenCode;
+  const late = (): CredentialsError =>
+    noCode(`mfaCodeProvider gave no MFA code within ${timeout} ms (option mfaTimeout)`);
+  return () =>
+    withDeadline(timeout, late, async (signal) => {
+      let code: unknown;
+      try {
+        code = await mfaCodeProvider(SerialNumber, { signal });
+      } catch (cause) {
+        throw noCode("mfaCodeProvider gave no MFA code", cause);
+      }
+      const digits = typeof code === "string" ? code.trim() : "";
+      if (!/^\d{6,10}$/.test(digits)) throw noCode("mfaCodeProvider gave no MFA code: it is six digits");
+      return digits;
+    });
+}
+
+function noCode(message: string, cause?: unknown): CredentialsError {
+  return new CredentialsError("ERR_MFA_CODE", message, { cause });
 }

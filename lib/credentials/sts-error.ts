@@ -1,91 +1,73 @@
 import { AwsHmacError, CredentialsError, type ErrorCode } from "../core/errors.js";
+import { type Refusal, refusals, statusRefusal, wrongClock } from "./sts-refusals.js";
 
-/** What a refusal means and what to do about it. */
-interface Refusal {
-  code: ErrorCode;
-  remedy: string;
-  retryable?: boolean;
-}
-
-const wrongKey: Refusal = {
-  code: "ERR_STS_KEY_REJECTED",
-  remedy: "the device does not hold the secret of this access key id",
-};
-const unknownKey: Refusal = {
-  code: "ERR_STS_KEY_REJECTED",
-  remedy: "the access key id does not exist, is inactive, or belongs to another partition",
-};
-const wrongClock: Refusal = { code: "ERR_STS_KEY_REJECTED", remedy: "set this machine's clock" };
-const throttled: Refusal = { code: "ERR_STS", remedy: "too many calls: try again later", retryable: true };
-const badParameters: Refusal = { code: "ERR_STS", remedy: "correct params: `cause` says what is wrong" };
-
-/** By the error codes of STS (STS API reference, "Common Errors" and the errors of each action). */
-const refusals: Record<string, Refusal> = {
-  SignatureDoesNotMatch: wrongKey,
-  IncompleteSignature: wrongKey,
-  InvalidClientTokenId: unknownKey,
-  UnrecognizedClientException: unknownKey,
-  InvalidAccessKeyId: unknownKey,
-  RequestExpired: wrongClock,
-  RequestTimeTooSkewed: wrongClock,
-  AccessDenied: {
-    code: "ERR_STS_DENIED",
-    remedy:
-      "allow the call in the user's policy and, for a role, in its trust policy; a required MFA code counts too",
-  },
-  RegionDisabledException: { code: "ERR_STS_DENIED", remedy: "activate STS in this region, or name another" },
-  Throttling: throttled,
-  ThrottlingException: throttled,
-  TooManyRequestsException: throttled,
-  ValidationError: badParameters,
-  MalformedPolicyDocument: badParameters,
-  PackedPolicyTooLarge: badParameters,
-};
-
-/** Where no known error code came (Ceph's do not reach the SDK), the HTTP status speaks. */
-function byStatus(status: number): Refusal {
-  if (status === 401 || status === 403) {
-    return {
-      code: "ERR_STS_DENIED",
-      remedy: "check the key in the device, its access key id, the clock, and that the call is allowed",
-    };
-  }
-  if (status === 429) return throttled;
-  if (status >= 500) return { code: "ERR_STS", remedy: "STS failed: try again later", retryable: true };
-  return badParameters;
+/** Which call was made. */
+export interface StsOperation {
+  /** e.g. AssumeRole */
+  action: string;
+  /** With which place in a chain of roles, e.g. ` (role 2 of 3)`; else empty. */
+  place: string;
+  /** Whether the key signed it, and not the credentials of the role before. */
+  byKey: boolean;
 }
 
 /**
  * What an STS call was rejected with, as an error of this package: the key's own errors unchanged, everything else as a
  * CredentialsError. What the server wrote is only in `cause`: it may repeat parameters.
  */
-export function stsError(action: string, error: unknown): AwsHmacError {
+export function stsError(operation: StsOperation, error: unknown): AwsHmacError {
   if (error instanceof AwsHmacError) return error;
-  const name = error instanceof Error ? error.name : "Unknown";
   const status = httpStatus(error);
-  if (status === undefined) return unanswered(action, name, error);
+  if (status === undefined) return unanswered(operation, error);
   // no cause: the SDK hangs the answer on it, and this one may hold credentials
   if (status < 300) {
-    return new CredentialsError(
-      "ERR_STS_RESPONSE",
-      `STS ${action}: the answer is unreadable: check the endpoint`,
-    );
+    return failure(operation, "ERR_STS_RESPONSE", "the answer is unreadable: check the endpoint");
   }
-  const { code, remedy, retryable = false } = refusals[name] ?? byStatus(status);
-  return new CredentialsError(code, `STS ${action}: ${name} (HTTP ${status}): ${remedy}`, {
-    cause: error,
-    retryable,
+  const name = codeOf(error);
+  const refusal = refusalOf(operation, name, status, error);
+  return failure(operation, refusal.code, `${name} (HTTP ${status}): ${refusal.remedy}`, {
+    ...{ cause: error, reason: name, retryable: refusal.retryable ?? false },
   });
 }
 
+/** An error of this call; `text` follows its name. */
+export function failure(
+  { action, place }: StsOperation,
+  code: ErrorCode,
+  text: string,
+  options: { cause?: unknown; reason?: string; retryable?: boolean } = {},
+): CredentialsError {
+  return new CredentialsError(code, `STS ${action}${place}: ${text}`, { operation: action, ...options });
+}
+
+function refusalOf({ byKey }: StsOperation, name: string, status: number, error: unknown): Refusal {
+  const known = Object.hasOwn(refusals, name) ? refusals[name] : undefined;
+  if (!known) return statusRefusal(status);
+  // STS has one name for a wrong key and a wrong clock, and tells them apart in words only
+  const message = error instanceof Error ? error.message : "";
+  if (name === "SignatureDoesNotMatch" && /^Signature (expired|not yet current)/.test(message)) {
+    return wrongClock;
+  }
+  if (byKey || known.code !== "ERR_STS_KEY_REJECTED") return known;
+  return { ...known, remedy: "the credentials of the role before are not accepted: check the endpoint" };
+}
+
 /** No answer came: the network, or something before it. */
-function unanswered(action: string, name: string, cause: unknown): CredentialsError {
+function unanswered(operation: StsOperation, cause: unknown): CredentialsError {
+  const name = cause instanceof Error ? cause.name : "Unknown";
   const code = (cause as { code?: unknown } | undefined)?.code;
   if (typeof code !== "string" && name !== "TimeoutError") {
-    return new CredentialsError("ERR_STS", `STS ${action}: the call could not be made (${name})`, { cause });
+    return failure(operation, "ERR_STS", `the call could not be made (${name})`, { cause });
   }
-  const message = `STS ${action}: no answer (${code ?? name}): check the endpoint and the network`;
-  return new CredentialsError("ERR_STS", message, { cause, retryable: true });
+  const text = `no answer (${code ?? name}): check the endpoint and the network`;
+  return failure(operation, "ERR_STS", text, { cause, retryable: true });
+}
+
+/** The code as it came: the SDK's names for some end in `Exception`. */
+function codeOf(error: unknown): string {
+  const { Error: told, name } = (error ?? {}) as { Error?: { Code?: unknown }; name?: unknown };
+  const code = told?.Code ?? name;
+  return typeof code === "string" && /^[\w.:-]{1,100}$/.test(code) ? code : "Unknown";
 }
 
 /** The status of the answer; undefined where none came. */

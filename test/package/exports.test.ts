@@ -22,6 +22,7 @@ const values = [
   "errorCodes",
   "fallbackKey",
   "fromAssumeRole",
+  "fromFederationToken",
   "fromSessionToken",
   "importAwsKmsKey",
   "importPkcs11Key",

@@ -12,7 +12,7 @@ export interface Received {
 }
 
 /** What to answer; undefined leaves the request without an answer. */
-export type Answer = { status: number; body: string } | undefined;
+export type Answer = { status: number; body: string; headers?: Record<string, string> } | undefined;
 
 /** An HTTP server on 127.0.0.1 that records the requests and answers each as told. */
 export async function startHttp(
@@ -24,7 +24,9 @@ export async function startHttp(
     const request = { method, path: url, headers, body: await text(incoming) };
     requests.push(request);
     const answered = await answer(request);
-    if (answered) response.writeHead(answered.status, { "content-type": "text/xml" }).end(answered.body);
+    if (!answered) return;
+    response.writeHead(answered.status, { "content-type": "text/xml", ...answered.headers });
+    response.end(answered.body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -5,6 +5,7 @@ import { type Credentials, callQueryApi } from "./query-api.js";
 
 const user = "tester";
 const role = "S3Access";
+const chained = "S3AccessOfRole";
 const credentials: Credentials = {
   accessKeyId: "RGWTESTACCESSKEY0001",
   secretAccessKey: "rgwTest/Secret+Key0001rgwTest/Secret+Key",
@@ -22,6 +23,8 @@ export interface Gateway extends Server, Credentials {
   endpoint: string;
   /** A role that the user may assume and that may do anything in S3. */
   roleArn: string;
+  /** A role with the same rights, which that role alone may assume. */
+  chainedRoleArn: string;
 }
 
 /** Starts a throwaway Ceph (one monitor, one in-memory OSD) with a gateway, a user and a role. */
@@ -39,11 +42,12 @@ export async function startGateway(): Promise<Gateway> {
     await ceph.start(port + 1, port);
     // made before the gateway starts, so that it finds its default zone
     await createUser(ceph);
-    await createRole(ceph);
+    await createRole(ceph, role, `user/${user}`);
+    await createRole(ceph, chained, `role/${role}`);
     await ceph.serve("radosgw", ["-n", "client.rgw"], () => listens(port));
     const endpoint = `http://127.0.0.1:${port}`;
     await allowSts(endpoint);
-    return { endpoint, ...credentials, roleArn: `arn:aws:iam:::role/${role}`, stop };
+    return { endpoint, ...credentials, roleArn: arnOf(role), chainedRoleArn: arnOf(chained), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -57,10 +61,12 @@ async function createUser(ceph: Ceph): Promise<void> {
   await ceph.admin("user", "create", `--uid=${user}`, `--display-name=${user}`, ...keys, rights);
 }
 
-async function createRole(ceph: Ceph): Promise<void> {
-  const trust = policy({ Principal: { AWS: [`arn:aws:iam:::user/${user}`] }, Action: ["sts:AssumeRole"] });
-  const rights = policy({ Action: ["s3:*"], Resource: "arn:aws:s3:::*" });
-  const name = `--role-name=${role}`;
+const arnOf = (roleName: string): string => `arn:aws:iam:::role/${roleName}`;
+
+async function createRole(ceph: Ceph, roleName: string, trusted: string): Promise<void> {
+  const trust = policy({ Principal: { AWS: [`arn:aws:iam:::${trusted}`] }, Action: ["sts:AssumeRole"] });
+  const rights = policy({ Action: ["s3:*", "sts:AssumeRole"], Resource: "*" });
+  const name = `--role-name=${roleName}`;
   await ceph.admin("role", "create", name, "--path=/", `--assume-role-policy-doc=${trust}`);
   await ceph.admin("role-policy", "put", name, "--policy-name=all", `--policy-doc=${rights}`);
 }

@@ -37,15 +37,32 @@ export async function stsThat(answer: (request: Received) => Answer): Promise<To
   return { ...server, key, options };
 }
 
-export function credentialsXml(action: string, expiration = end.toISOString()): Answer {
-  const arn = "arn:aws:sts::123456789012:assumed-role/reader/me";
+/** Whom each action's credentials are for, in its answer. */
+const users: Record<string, string> = {
+  AssumeRole:
+    "<AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/reader/me</Arn></AssumedRoleUser>",
+  GetFederationToken:
+    "<FederatedUser><Arn>arn:aws:sts::123456789012:federated-user/somebody</Arn></FederatedUser>",
+};
+
+export function credentialsXml(
+  action: string,
+  expiration = end.toISOString(),
+  { accessKeyId: id, secretAccessKey, sessionToken } = {
+    ...{ accessKeyId: "ASIATEMPORARY", secretAccessKey: "temporary", sessionToken: "token" },
+  },
+): NonNullable<Answer> {
   const body = `<${action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><${action}Result><Credentials>
-<AccessKeyId>ASIATEMPORARY</AccessKeyId><SecretAccessKey>temporary</SecretAccessKey><SessionToken>token</SessionToken>
-<Expiration>${expiration}</Expiration></Credentials><AssumedRoleUser><Arn>${arn}</Arn></AssumedRoleUser></${action}Result></${action}Response>`;
+<AccessKeyId>${id}</AccessKeyId><SecretAccessKey>${secretAccessKey}</SecretAccessKey><SessionToken>${sessionToken}</SessionToken>
+<Expiration>${expiration}</Expiration></Credentials>${users[action] ?? ""}</${action}Result></${action}Response>`;
   return { status: 200, body };
 }
 
-export function errorXml(status: number, code: string): Answer {
-  const body = `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>${code}</Code><Message>details</Message></Error></ErrorResponse>`;
+/** The form that an STS call is. */
+export const parameters = (request: Received | undefined): Record<string, string> =>
+  Object.fromEntries(new URLSearchParams(request?.body));
+
+export function errorXml(status: number, code: string, message = "details"): NonNullable<Answer> {
+  const body = `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error></ErrorResponse>`;
   return { status, body };
 }

@@ -3,8 +3,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { STSClient } from "@aws-sdk/client-sts";
 import { fromAssumeRole } from "../../../lib/credentials/from-assume-role.js";
-import { until } from "../../support/process.js";
-import { credentialsXml, RoleArn, stopAllSts, stsThat } from "../../support/sts.js";
+import { runTool, until } from "../../support/process.js";
+import { accessKeyId, credentialsXml, RoleArn, secret, stopAllSts, stsThat } from "../../support/sts.js";
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -25,6 +25,23 @@ test("a provider that is dropped is let go, though its key lives", async () => {
     return params.deref() === undefined;
   });
   expect(sts.key.closed?.aborted).toBe(false);
+});
+
+test("a refresh that is due in an hour does not keep a program alive", async () => {
+  const sts = await stsThat(() => credentialsXml("AssumeRole"));
+  const script = `
+    const { fromAssumeRole } = require("./lib/credentials/from-assume-role.ts");
+    const { insecureMemoryKey } = require("./lib/keys/memory.ts");
+    fromAssumeRole({
+      key: insecureMemoryKey("${secret}"),
+      accessKeyId: "${accessKeyId}",
+      params: { RoleArn: "${RoleArn}" },
+      clientConfig: { region: "eu-west-1", endpoint: "${sts.endpoint}" },
+    })().then(() => console.log(process.getActiveResourcesInfo().filter((one) => one === "Timeout").length));
+  `;
+  const options = { timeout: 30_000 }; // it would be an hour
+  expect(await runTool(process.execPath, ["--import", "tsx", "-e", script], options)).toBe("0\n");
+  expect(sts.requests).toHaveLength(1);
 });
 
 test("closing the key ends the client's connections, but not a handler of the caller's", async () => {

@@ -4,13 +4,13 @@ import { type FromAssumeRoleOptions, fromAssumeRole } from "../../../lib/credent
 import { fromSessionToken } from "../../../lib/credentials/from-session-token.js";
 import type { CredentialsEvent } from "../../../lib/index.js";
 import { eventsDuring } from "../../support/events.js";
-import type { Received } from "../../support/http.js";
 import { freePorts } from "../../support/ports.js";
 import {
   accessKeyId,
   credentialsXml,
   end,
   errorXml,
+  parameters,
   RoleArn,
   secret,
   stopAllSts,
@@ -20,8 +20,6 @@ import {
 const run = promisify(execFile);
 
 afterEach(stopAllSts);
-
-const parameters = (request: Received | undefined) => Object.fromEntries(new URLSearchParams(request?.body));
 
 test("fromAssumeRole: one call for all callers, whole credentials", async () => {
   const sts = await stsThat(() => credentialsXml("AssumeRole"));
@@ -80,33 +78,109 @@ test("fromSessionToken asks for the MFA code of each call", async () => {
   expect(sts.requests.map((request) => parameters(request).TokenCode)).toEqual(["111111", "222222"]);
 });
 
-test("an MFA code that is none is not sent", async () => {
+test.each<[string, () => unknown]>([
+  ["none", async () => undefined],
+  ["empty", async () => "\n"],
+  ["something else", async () => "secret12"],
+  ["an error", () => Promise.reject(new Error("no terminal"))],
+])("an MFA code that is %s is not sent, nor told, and is no STS call", async (_, give) => {
   const sts = await stsThat(() => credentialsXml("AssumeRole"));
   const params = { RoleArn, SerialNumber: "arn:mfa" };
-  const mfaCodeProvider = async (): Promise<string> => undefined as unknown as string;
-  await expect(fromAssumeRole(sts.options({ params, mfaCodeProvider }))()).rejects.toMatchObject({
-    code: "ERR_STS",
-    message: "mfaCodeProvider gave no MFA code",
+  const mfaCodeProvider = give as () => Promise<string>;
+  const events = await eventsDuring("aws-hmac:credentials", async () => {
+    const error = await fromAssumeRole(sts.options({ params, mfaCodeProvider }))().catch((reason) => reason);
+    expect(error).toMatchObject({
+      ...{ name: "CredentialsError", code: "ERR_MFA_CODE" },
+      message: expect.stringContaining("mfaCodeProvider gave no MFA code"),
+    });
+    expect(inspect(error, { depth: 9 })).not.toContain("secret12");
   });
   expect(sts.requests).toEqual([]);
+  expect(events).toEqual([]);
+});
+
+test("a person may take longer for the MFA code than STS for its answer, and a prompt is told when it is too late", async () => {
+  const sts = await stsThat(() => credentialsXml("AssumeRole"));
+  const params = { RoleArn, SerialNumber: "arn:mfa" };
+  let told: AbortSignal | undefined;
+  const slow = fromAssumeRole(
+    sts.options({
+      ...{ params, timeout: 5_000, mfaTimeout: 50 },
+      mfaCodeProvider: (_, { signal }) => {
+        told = signal;
+        return new Promise(() => undefined);
+      },
+    }),
+  );
+  await expect(slow()).rejects.toMatchObject({
+    ...{ code: "ERR_MFA_CODE", message: expect.stringContaining("within 50 ms (option mfaTimeout)") },
+  });
+  expect(told?.aborted).toBe(true);
+  let later = 0;
+  const real = performance.now.bind(performance);
+  const clock = jest.spyOn(performance, "now").mockImplementation(() => real() + later);
+  const quick = fromAssumeRole(
+    sts.options({
+      ...{ params, timeout: 10_000 },
+      mfaCodeProvider: async () => {
+        later = 60_000;
+        return " 123456\n";
+      },
+    }),
+  );
+  try {
+    await quick();
+  } finally {
+    clock.mockRestore();
+  }
+  expect(parameters(sts.requests[0]).TokenCode).toBe("123456");
 });
 
 test.each([
   [403, "AccessDenied", "ERR_STS_DENIED", false],
+  [400, "ExpiredToken", "ERR_STS_KEY_REJECTED", false],
   [403, "SignatureDoesNotMatch", "ERR_STS_KEY_REJECTED", false],
   [403, "InvalidClientTokenId", "ERR_STS_KEY_REJECTED", false],
   [400, "ValidationError", "ERR_STS", false],
   [400, "Throttling", "ERR_STS", true],
+  [400, "MalformedPolicyDocument", "ERR_STS", false],
+  [400, "PackedPolicyTooLarge", "ERR_STS", false],
+  [403, "RegionDisabledException", "ERR_STS_DENIED", false],
+  [403, "constructor", "ERR_STS_DENIED", false],
   [403, "SomethingNew", "ERR_STS_DENIED", false],
   [503, "ServiceUnavailable", "ERR_STS", true],
 ] as const)("HTTP %i %s becomes %s", async (status, name, code, retryable) => {
   const sts = await stsThat(() => errorXml(status, name));
   const error = await fromAssumeRole(sts.options())().catch((reason: unknown) => reason);
-  expect(error).toMatchObject({ name: "CredentialsError", code, retryable });
+  expect(error).toMatchObject({ name: "CredentialsError", code, retryable, operation: "AssumeRole" });
+  expect(error).toMatchObject({ reason: name });
   expect(error).toMatchObject({
     message: expect.stringContaining(`STS AssumeRole: ${name} (HTTP ${status})`),
   });
   expect(inspect(error, { depth: 9 })).not.toContain(secret);
+});
+
+test("the remedy tells a wrong key from a wrong clock", async () => {
+  const answers = [
+    "The request signature we calculated does not match",
+    "Signature expired: 20261124T000000Z is now earlier",
+  ];
+  const sts = await stsThat(() => errorXml(403, "SignatureDoesNotMatch", answers.shift()));
+  const provide = fromAssumeRole(sts.options());
+  await expect(provide()).rejects.toThrow(
+    /the device does not hold the secret of this access key id, or this machine's clock/,
+  );
+  await expect(provide()).rejects.toThrow(/\(HTTP 403\): set this machine's clock$/);
+});
+
+test("a refusal in Ceph's form, without the element around it, says its code too", async () => {
+  const bare =
+    '<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message></Message></Error>';
+  const sts = await stsThat(() => ({ status: 403, body: bare }));
+  await expect(fromAssumeRole(sts.options())()).rejects.toMatchObject({
+    ...{ code: "ERR_STS_DENIED", reason: "AccessDenied" },
+    message: expect.stringMatching(/^STS AssumeRole: AccessDenied \(HTTP 403\): allow the call/),
+  });
 });
 
 test("an answer without credentials, or that never ends, is an error of its own", async () => {
@@ -119,19 +193,18 @@ test("an answer without credentials, or that never ends, is an error of its own"
   await expect(fromAssumeRole(endless.options())()).rejects.toMatchObject({ code: "ERR_STS_RESPONSE" });
 });
 
-test("a server that never answers, a device that hangs and an MFA code that never comes all end at the deadline", async () => {
+test("a server that never answers and a device that hangs end at the deadline, with an event", async () => {
   const never = new Promise<never>(() => undefined);
   const sts = await stsThat(() => undefined);
-  const stalls: FromAssumeRoleOptions[] = [
-    sts.options(),
-    sts.options({ key: { mac: () => never } }),
-    sts.options({ params: { RoleArn, SerialNumber: "arn:mfa" }, mfaCodeProvider: () => never }),
-  ];
+  const stalls: FromAssumeRoleOptions[] = [sts.options(), sts.options({ key: { mac: () => never } })];
   for (const stall of stalls) {
     const start = performance.now();
-    await expect(fromAssumeRole({ ...stall, timeout: 200 })()).rejects.toMatchObject({
-      code: "ERR_STS_TIMEOUT",
-    });
+    const events = await eventsDuring("aws-hmac:credentials", () =>
+      expect(fromAssumeRole({ ...stall, timeout: 200 })()).rejects.toMatchObject({
+        code: "ERR_STS_TIMEOUT",
+      }),
+    );
+    expect(events).toEqual([expect.objectContaining({ action: "AssumeRole", error: "ERR_STS_TIMEOUT" })]);
     expect(performance.now() - start).toBeLessThan(5_000);
   }
 });
@@ -168,34 +241,16 @@ test("the key's errors come through as they are, a closed key's too", async () =
   expect(sts.requests).toHaveLength(1);
 });
 
-describe("the region", () => {
-  const environment = { ...process.env };
-  beforeEach(() => {
-    delete process.env.AWS_REGION;
-    process.env.AWS_EC2_METADATA_DISABLED = "true";
-    process.env.AWS_CONFIG_FILE = process.env.AWS_SHARED_CREDENTIALS_FILE = "/nonexistent";
-  });
-  afterEach(() => {
-    process.env = { ...environment };
-  });
-
-  test("comes from AWS_REGION, and is never made up", async () => {
-    const sts = await stsThat(() => credentialsXml("AssumeRole"));
-    const clientConfig = { endpoint: sts.endpoint };
-    await expect(fromAssumeRole(sts.options({ clientConfig }))()).rejects.toMatchObject({
-      code: "ERR_REGION_MISSING",
-    });
-    process.env.AWS_REGION = "ap-south-1";
-    await fromAssumeRole(sts.options({ clientConfig }))();
-    expect(sts.requests.map((request) => request.headers.authorization)).toEqual([
-      expect.stringContaining("/ap-south-1/sts/aws4_request"),
-    ]);
-  });
-});
-
 test.each<[string, Partial<FromAssumeRoleOptions>]>([
   ["no role", { params: { RoleArn: "" } }],
   ["an MFA device without a code", { params: { RoleArn, SerialNumber: "arn:mfa" } }],
+  [
+    "an MFA device of a later role",
+    { params: [{ RoleArn }, { RoleArn, SerialNumber: "arn:mfa", TokenCode: "123456" }] },
+  ],
+  ["no roles", { params: [] }],
+  ["a chain with a gap", { params: [{ RoleArn }, { RoleArn: "" }] }],
+  ["no time for the MFA code", { mfaTimeout: 0 }],
   ["an MFA code without a device", { mfaCodeProvider: async () => "123456" }],
   ["other credentials", { clientConfig: { credentials: {} } as object }],
   ["no time", { timeout: 0 }],
