@@ -1,4 +1,4 @@
-// node scripts/python.mjs: installs what the tests take from PyPI: moto, OpenBao's server, Tink.
+// node scripts/python.mjs: installs what the tests take from PyPI: the AWS CLI, moto, OpenBao's server, Tink.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { program, root, run, say } from "./run.mjs";
@@ -14,7 +14,7 @@ const stamp = path.join(folder, "requirements.txt");
 export async function installPython() {
   const wanted = readFileSync(requirements, "utf8");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  say("installing moto, OpenBao and Tink from PyPI into build/python");
+  say("installing the AWS CLI, moto, OpenBao and Tink from PyPI into build/python");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(path.dirname(folder), { recursive: true });
   await run("python3", ["-m", "venv", folder]);

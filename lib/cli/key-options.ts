@@ -55,15 +55,23 @@ export function withSigningOptions(command: Command): Command {
     .option("-r, --region <region>", "the region");
 }
 
-/** Opens the key that the settings name. */
-export async function openKeyOf(flags: KeyFlags, settings = new Settings(flags)): Promise<HmacKey> {
-  return openReference(await settings.require("key"), flags);
+/** Opens the key that the settings name. `more`: options for which there are no flags of ours. */
+export async function openKeyOf(
+  flags: KeyFlags,
+  settings = new Settings(flags),
+  more: OpenKeyOptions = {},
+): Promise<HmacKey> {
+  return openReference(await settings.require("key"), flags, more);
 }
 
 /** Opens a key by its reference, with what the flags say besides. A PIN that is wanted and not given is asked for at the terminal. */
-export async function openReference(reference: string, flags: DeviceFlags): Promise<HmacKey> {
+export async function openReference(
+  reference: string,
+  flags: DeviceFlags,
+  more: OpenKeyOptions = {},
+): Promise<HmacKey> {
   const { backend } = parseKeyReference(reference);
-  const options: OpenKeyOptions = {};
+  const options: OpenKeyOptions = { ...more };
   if (flags.timeout !== undefined) options.timeout = flags.timeout;
   if (flags.vaultTokenFile !== undefined) options.tokenFile = flags.vaultTokenFile;
   let secret =

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command } from "commander";
 import { completionCommand } from "./commands/completion.js";
+import { credentialProcessCommand } from "./commands/credential-process.js";
 import { explainCommand } from "./commands/explain.js";
 import { importCommand } from "./commands/import.js";
 import { presignCommand } from "./commands/presign.js";
@@ -24,6 +25,7 @@ export function makeProgram(): Command {
     presignCommand(),
     signCommand(),
     explainCommand(),
+    credentialProcessCommand(),
     completionCommand(() => program),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));

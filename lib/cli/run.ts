@@ -1,6 +1,7 @@
 import process from "node:process";
 import { CommanderError } from "commander";
 import { exitCodeOf, exitCodes, told } from "./failure.js";
+import { withoutGoSpelling } from "./peer-flags.js";
 import { makeProgram } from "./program.js";
 
 /**
@@ -17,7 +18,10 @@ export async function run(args: readonly string[]): Promise<number> {
   });
   const program = makeProgram();
   try {
-    await program.parseAsync(args, { from: "user" });
+    const [name] = args;
+    await program.parseAsync(name === "credential-process" ? withoutGoSpelling(args) : args, {
+      from: "user",
+    });
     return Number(process.exitCode ?? exitCodes.done);
   } catch (error) {
     // commander has said it already

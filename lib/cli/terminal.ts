@@ -62,6 +62,21 @@ export async function askNewSecret(what: string): Promise<Buffer> {
 }
 
 /**
+ * The line that somebody types behind the question.
+ *
+ * @throws Unconfirmed without a terminal
+ */
+export async function ask(question: string): Promise<string> {
+  if (!isInteractive()) throw new Unconfirmed(`no terminal to ask at for: ${question}`);
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await lines.question(question)).trim();
+  } finally {
+    lines.close();
+  }
+}
+
+/**
  * Whether the answer to a question is yes.
  *
  * @param remedy what says yes beforehand, e.g. `--yes`
@@ -69,10 +84,5 @@ export async function askNewSecret(what: string): Promise<Buffer> {
  */
 export async function confirm(question: string, remedy: string): Promise<boolean> {
   if (!isInteractive()) throw new Unconfirmed(`no terminal to ask at: ${question} Say so with ${remedy}`);
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
-  } finally {
-    lines.close();
-  }
+  return /^y(es)?$/i.test(await ask(`${question} [y/N] `));
 }

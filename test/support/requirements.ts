@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { missingAwsCli } from "./aws-cli.js";
 import { missingOpenBao } from "./bao.js";
 import { missingMoto } from "./moto.js";
 import { which } from "./process.js";
@@ -40,6 +41,7 @@ const requirements = {
   },
   openbao: { missing: missingOpenBao, remedy: "node scripts/python.mjs" },
   moto: { missing: missingMoto, remedy: "node scripts/python.mjs" },
+  awscli: { missing: missingAwsCli, remedy: "node scripts/python.mjs" },
   tink: { missing: missingTink, remedy: "node scripts/python.mjs" },
 };
 
