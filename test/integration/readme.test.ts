@@ -23,7 +23,7 @@ describe("who follows the README gets a right signature", () => {
       const port = await freePorts(2);
       const output = await follow(section("With a TPM 2.0"), (text) => withOwnSwtpm(text, folder, port));
       expectRightUrl(output);
-    }, 30_000);
+    });
   });
 
   describeWith(["softhsm"], "PKCS#11", () => {
@@ -32,7 +32,7 @@ describe("who follows the README gets a right signature", () => {
         text.replaceAll("/tmp/my-hsm", path.join(folder, "hsm")),
       );
       expectRightUrl(output);
-    }, 30_000);
+    });
   });
 
   describeWith(["openbao"], "Vault", () => {
@@ -40,7 +40,7 @@ describe("who follows the README gets a right signature", () => {
       const port = await freePorts(2); // the second one is the cluster's
       const output = await follow(section("With Vault or OpenBao"), (text) => withOwnBao(text, folder, port));
       expectRightUrl(output);
-    }, 30_000);
+    });
   });
 
   describeWith(["moto"], "Tink", () => {
@@ -54,7 +54,7 @@ describe("who follows the README gets a right signature", () => {
       } finally {
         await stop();
       }
-    }, 30_000);
+    });
   });
 
   test("memory", async () => {

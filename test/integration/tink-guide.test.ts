@@ -19,7 +19,7 @@ describeWith(["moto", "tink"], "who follows docs/tink.md gets a right signature"
     const output = await follow({ page, heading: "## A first walk" }, here);
     expect(output).toMatch(/^-rw-------.* keyset\.json\nhttps:/);
     expectRightUrl(output);
-  }, 30_000);
+  });
 
   test("with a keyset that Tink for Python made", async () => {
     const guide = { page, heading: "### With Tink itself" };
@@ -27,5 +27,5 @@ describeWith(["moto", "tink"], "who follows docs/tink.md gets a right signature"
       here(text).replace("python3", python),
     );
     expectRightUrl(output);
-  }, 30_000);
+  });
 });

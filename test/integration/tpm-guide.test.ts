@@ -21,7 +21,7 @@ describeWith(["swtpm", "tpm2-tools", "socat"], "who follows docs/tpm.md gets a r
     );
     expect(output).toContain(`-----BEGIN TSS2 PRIVATE KEY-----\n${listed}\n`);
     expectRightUrl(output);
-  }, 30_000);
+  });
 
   test("on the TPM of this machine: as written, but for the device", async () => {
     const device = await startTerminal(suite.tcti);
@@ -37,5 +37,5 @@ describeWith(["swtpm", "tpm2-tools", "socat"], "who follows docs/tpm.md gets a r
       closeSync(held);
       await device.stop();
     }
-  }, 30_000);
+  });
 });

@@ -48,7 +48,7 @@ export async function follow(guide: Guide, commands: (text: string) => string): 
       execFile(
         "bash",
         ["-euo", "pipefail", "-c", script],
-        { cwd: folder, timeout: 20_000 },
+        { cwd: folder, timeout: 50_000 },
         (error, stdout) => (error ? reject(error) : resolve(stdout)),
       ),
     );
