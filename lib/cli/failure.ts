@@ -31,6 +31,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_VAULT_DENIED",
   "ERR_STS_DENIED",
   "ERR_STS_KEY_REJECTED",
+  "ERR_IAM_DENIED",
 ]);
 const wrongInputs: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_INVALID_ARGUMENT",

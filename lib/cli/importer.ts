@@ -57,21 +57,12 @@ export function importTarget(reference: string, flags: ImportFlags): ImportTarge
     parsed.backend === "tpm"
       ? { backend: "tpm", place: { ...parsed.place, ...(free && { handle: "free" }) } as TpmTarget }
       : parsed;
-  const { backend } = target;
-  const only = (isGiven: unknown, flag: string, ...where: string[]): void => {
-    if (isGiven && !where.includes(backend)) throw invalid(`${flag} is for keys in ${where.join(", ")} only`);
-  };
+  const only = (isGiven: unknown, flag: string, ...where: string[]): void =>
+    onlyFor(target, isGiven, flag, ...where);
   only(flags.replace, "--replace", "tpm", "pkcs11", "vault", "tink");
   only(flags.newVersion, "--new-version", "vault");
   only(flags.wrapped, "--wrapped", "pkcs11");
   only(flags.allowWrapping, "--allow-wrapping", "pkcs11");
-  only(flags.pcrs, "--pcrs", "tpm");
-  only(
-    flags.ownerPasswordFile ?? flags.ownerPasswordEnv ?? flags.askOwnerPassword,
-    "the owner's password",
-    "tpm",
-  );
-  only(flags.passwordFile ?? flags.passwordEnv ?? flags.askPassword, "the key's password", "tpm");
   if (flags.replace && flags.newVersion) throw invalid("--replace and --new-version exclude each other");
   if (target.backend === "vault" && target.place.keyVersion !== undefined) {
     throw invalid("the reference has a version, which the server numbers: leave ?version=… out");
@@ -82,6 +73,19 @@ export function importTarget(reference: string, flags: ImportFlags): ImportTarge
     );
   }
   return target;
+}
+
+/** Refuses flags for the key in a TPM that goes elsewhere. */
+export function refuseTpmFlags(target: ImportTarget, flags: ImportFlags): void {
+  const { ownerPasswordFile, ownerPasswordEnv, askOwnerPassword, passwordFile, passwordEnv, askPassword } =
+    flags;
+  onlyFor(target, flags.pcrs, "--pcrs", "tpm");
+  onlyFor(target, ownerPasswordFile ?? ownerPasswordEnv ?? askOwnerPassword, "the owner's password", "tpm");
+  onlyFor(target, passwordFile ?? passwordEnv ?? askPassword, "the key's password", "tpm");
+}
+
+function onlyFor({ backend }: ImportTarget, isGiven: unknown, flag: string, ...where: string[]): void {
+  if (isGiven && !where.includes(backend)) throw invalid(`${flag} is for keys in ${where.join(", ")} only`);
 }
 
 /**

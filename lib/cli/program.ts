@@ -6,6 +6,7 @@ import { credentialProcessCommand } from "./commands/credential-process.js";
 import { explainCommand } from "./commands/explain.js";
 import { importCommand } from "./commands/import.js";
 import { presignCommand } from "./commands/presign.js";
+import { rotateCommand } from "./commands/rotate.js";
 import { signCommand } from "./commands/sign.js";
 
 /** The whole command line, made anew: commander keeps what it parsed. */
@@ -22,6 +23,7 @@ export function makeProgram(): Command {
     .enablePositionalOptions();
   for (const command of [
     importCommand(),
+    rotateCommand(),
     presignCommand(),
     signCommand(),
     explainCommand(),

@@ -10,6 +10,11 @@ const places = {
     lines: ["aws_hmac_access_key_id", "aws_access_key_id"],
   },
   region: { flag: "--region", variables: ["AWS_REGION", "AWS_DEFAULT_REGION"], lines: ["region"] },
+  iamEndpoint: {
+    flag: "--iam-endpoint",
+    variables: ["AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL"],
+    lines: ["endpoint_url"],
+  },
   roleArn: { flag: "--role-arn", variables: ["AWS_HMAC_ROLE_ARN"], lines: ["aws_hmac_role_arn"] },
 } as const;
 

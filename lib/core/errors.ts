@@ -226,6 +226,10 @@ export const errorCodes = [
   "ERR_STS_KEY_REJECTED",
   "ERR_STS_TIMEOUT",
   "ERR_STS_RESPONSE",
+  // rotation of access keys (aws-hmac rotate)
+  "ERR_IAM",
+  "ERR_IAM_DENIED",
+  "ERR_ROTATION",
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

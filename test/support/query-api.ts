@@ -12,8 +12,8 @@ export async function callQueryApi(
   parameters: Record<string, string>,
   credentials: Credentials,
 ): Promise<{ status: number; text: string }> {
-  // Ceph signs over %20 where URLSearchParams writes +
-  const body = new URLSearchParams(parameters).toString().replaceAll("+", "%20");
+  // Ceph signs over %20 where URLSearchParams writes +, and moto over %2A where it writes *
+  const body = new URLSearchParams(parameters).toString().replaceAll("+", "%20").replaceAll("*", "%2A");
   const { host } = new URL(endpoint);
   const { headers } = aws4.sign(
     {

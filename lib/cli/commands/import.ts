@@ -1,7 +1,13 @@
 import { Command, Option } from "commander";
 import { AwsHmacError } from "../../core/errors.js";
 import { wipe } from "../../core/wipe.js";
-import { type ImportFlags, importSecret, importTarget, withImportOptions } from "../importer.js";
+import {
+  type ImportFlags,
+  importSecret,
+  importTarget,
+  refuseTpmFlags,
+  withImportOptions,
+} from "../importer.js";
 import { withDeviceOptions } from "../key-options.js";
 import { say, write, writeJson } from "../output.js";
 import {
@@ -54,6 +60,7 @@ export function importCommand(): Command {
 
 async function run(reference: string, flags: Flags): Promise<void> {
   const target = importTarget(reference, flags);
+  refuseTpmFlags(target, flags);
   const plain = await readPlainSecret(flags);
   try {
     const { reference: made, details } = await importSecret(plain.secret, target, flags);
