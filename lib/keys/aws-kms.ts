@@ -1,8 +1,9 @@
 import type { GenerateMacCommand, KMSClient } from "@aws-sdk/client-kms";
 import { AwsHmacError, KmsError } from "../core/errors.js";
 import type { HmacKey, MacOptions } from "../core/hmac-key.js";
-import { checkTimeout, invalid } from "../core/validate.js";
-import { secretBuffer, wipe } from "../core/wipe.js";
+import { checkTimeout, invalid, secretBytes } from "../core/validate.js";
+import { wipe } from "../core/wipe.js";
+import { takeBytes } from "../kms/aws-answer.js";
 import { type KmsArn, parseKmsArn } from "../kms/aws-arn.js";
 import {
   type AwsKmsClient,
@@ -116,18 +117,20 @@ class AwsKmsKey implements HmacKey {
       ...{ KeyId: arn.arn, Message: message, MacAlgorithm: "HMAC_SHA_256" },
     });
     keepFromLog(command);
+    const taken = takeBytes(command, "Mac");
     return callAwsKms({
       ...{ operation: "GenerateMac", timeout, signal },
       send: async (abortSignal) => {
-        const { Mac: theirs, KeyId } = await client.send(command, { abortSignal });
+        let theirs: Uint8Array | undefined;
         try {
-          checkAnswer(arn, KeyId, theirs);
+          const answer = await client.send(command, { abortSignal });
+          theirs = answer.Mac;
+          const mac = taken.bytes ?? theirs;
+          checkAnswer(arn, answer.KeyId, mac);
           abortSignal.throwIfAborted(); // nobody takes it any more
-          const mac = secretBuffer(theirs.length);
-          mac.set(theirs);
-          return mac;
+          return secretBytes("Mac", mac);
         } finally {
-          wipe(theirs);
+          wipe(theirs, taken.bytes);
         }
       },
     });
@@ -144,7 +147,7 @@ class AwsKmsKey implements HmacKey {
   }
 }
 
-/** The SDK takes MACs for public and writes them to the client's logger: here they are the keys of a day. */
+/** The SDK takes MACs for public and writes those that it reads to the client's logger: here they are the keys of a day. */
 function keepFromLog(command: GenerateMacCommand): void {
   command.middlewareStack.add(
     (next, context) => (args) => {

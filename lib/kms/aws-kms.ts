@@ -3,6 +3,7 @@ import type { Aead, AeadOptions } from "../core/aead.js";
 import { KmsError } from "../core/errors.js";
 import { secretBytes } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
+import { takeBytes } from "./aws-answer.js";
 import type { KmsArn } from "./aws-arn.js";
 import {
   type AwsKmsClient,
@@ -12,7 +13,6 @@ import {
   checkAwsRegion,
   loadAwsKms,
 } from "./aws-client.js";
-import { takePlaintext } from "./aws-plaintext.js";
 
 /** Who calls AWS KMS, and for how long. */
 export interface AwsKekOptions {
@@ -52,7 +52,7 @@ export class AwsKmsAead implements Aead {
     const input = { KeyId: this.#key.arn, CiphertextBlob: ciphertext, ...context(associatedData) };
     return this.#call("Decrypt", options, async (kms, client, abortSignal) => {
       const command = new kms.DecryptCommand(input);
-      const taken = takePlaintext(command);
+      const taken = takeBytes(command, "Plaintext");
       let plaintext: Uint8Array | undefined;
       try {
         const answer = await client.send(command, { abortSignal });

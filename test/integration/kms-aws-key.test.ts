@@ -19,6 +19,12 @@ describeWith(["moto"], "a key in AWS KMS", () => {
   let clientConfig: KMSClientConfig;
   let client: KMSClient;
 
+  let server: Awaited<ReturnType<typeof startHttp>> | undefined;
+  afterEach(async () => {
+    await server?.stop();
+    server = undefined;
+  });
+
   const newKey = async (settings: object = {}): Promise<string> => {
     const hmac = { KeyUsage: "GENERATE_VERIFY_MAC", KeySpec: "HMAC_256", Origin: "EXTERNAL" } as const;
     const { KeyMetadata } = await client.send(new CreateKeyCommand({ ...hmac, ...settings }));
@@ -102,6 +108,20 @@ describeWith(["moto"], "a key in AWS KMS", () => {
     logging.destroy();
   });
 
+  test("the SDK makes no string of a MAC", async () => {
+    const key = await openAwsKmsKey({ keyId: await imported(), client });
+    const parse = jest.spyOn(JSON, "parse");
+    try {
+      expect(Buffer.from(await key.mac(message))).toEqual(expected);
+      const texts = parse.mock.calls.map(([text]) => String(text)).join();
+      expect(texts).toContain('"MacAlgorithm"');
+      expect(texts).not.toContain(expected.toString("base64").slice(0, 16));
+    } finally {
+      parse.mockRestore();
+      await key.close();
+    }
+  });
+
   test("a client made from settings is ended with the key, or where it cannot be opened; the caller's is not", async () => {
     const keyId = await imported();
     const destroy = jest.spyOn(KMSClient.prototype, "destroy");
@@ -156,11 +176,11 @@ describeWith(["moto"], "a key in AWS KMS", () => {
     const calls: string[] = [];
     astray.middlewareStack.add(
       (next, { commandName = "" }) =>
-        async (call) => {
+        (call) => {
           calls.push(commandName);
-          const answer = await next(call);
-          if (commandName === "GenerateMacCommand") Object.assign(answer.output, { Mac: randomBytes(32) });
-          return answer;
+          if (commandName !== "GenerateMacCommand") return next(call);
+          const input = { ...call.input, Message: randomBytes(32) };
+          return next({ ...call, input: input as typeof call.input });
         },
       { step: "initialize" },
     );
@@ -203,23 +223,21 @@ describeWith(["moto"], "a key in AWS KMS", () => {
     ["another key's MAC", { Mac: expected.toString("base64"), KeyId: "other" }, "ERR_KMS_RESPONSE"],
   ])("an answer with %s is refused", async (_, fields, code) => {
     const keyId = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd";
-    const server = await startHttp(() => ({
+    server = await startHttp(() => ({
       status: 200,
       body: JSON.stringify({ KeyId: keyId, ...fields }),
     }));
     const settings = { ...clientConfig, endpoint: server.endpoint };
     await expect(openAwsKmsKey({ keyId, clientConfig: settings })).rejects.toMatchObject({ code });
-    await server.stop();
   });
 
   test("no answer in time", async () => {
     const keyId = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd";
-    const server = await startHttp(() => undefined);
+    server = await startHttp(() => undefined);
     const settings = { ...clientConfig, endpoint: server.endpoint };
     await expect(openAwsKmsKey({ keyId, clientConfig: settings, timeout: 100 })).rejects.toMatchObject({
       code: "ERR_TIMEOUT",
       retryable: true,
     });
-    await server.stop();
   });
 });

@@ -109,17 +109,18 @@ describeWith(["openbao"], "hcvault:// key encryption keys", () => {
 });
 
 describe("hcvault:// without a server", () => {
-  const answering = async (
-    answer: Answer,
-  ): Promise<{ kek: Aead; requests: unknown[]; stop(): Promise<void> }> => {
-    const { endpoint, requests, stop } = await startHttp(() => answer);
-    const uri = `hcvault://${new URL(endpoint).host}/transit/keys/kek`;
-    const vault = { address: endpoint, token: "a-token", retries: 0 };
-    return { kek: await openKek(uri, { vault }), requests, stop };
-  };
+  let server: Awaited<ReturnType<typeof startHttp>>;
+  afterEach(() => server.stop());
+
+  async function answering(answer: Answer): Promise<Aead> {
+    server = await startHttp(() => answer);
+    const address = server.endpoint;
+    const uri = `hcvault://${new URL(address).host}/transit/keys/kek`;
+    return openKek(uri, { vault: { address, token: "a-token", retries: 0 } });
+  }
 
   test("what is no ciphertext of Transit is not sent", async () => {
-    const { kek, requests, stop } = await answering({ status: 200, body: "{}" });
+    const kek = await answering({ status: 200, body: "{}" });
     for (const bytes of [
       "",
       "ciphertext",
@@ -130,8 +131,7 @@ describe("hcvault:// without a server", () => {
     ]) {
       await expect(kek.decrypt(Buffer.from(bytes), none)).rejects.toMatchObject({ code: "ERR_KMS_DECRYPT" });
     }
-    expect(requests).toEqual([]);
-    await stop();
+    expect(server.requests).toEqual([]);
   });
 
   test.each([
@@ -139,21 +139,19 @@ describe("hcvault:// without a server", () => {
     ["no text", { data: { plaintext: 7, ciphertext: 7 } }],
     ["no base64", { data: { plaintext: "a*==", ciphertext: "vault:v1:a*==" } }],
   ])("an answer with %s is refused", async (_, answer) => {
-    const { kek, stop } = await answering({ status: 200, body: JSON.stringify(answer) });
+    const kek = await answering({ status: 200, body: JSON.stringify(answer) });
     await expect(kek.encrypt(keyset, none)).rejects.toMatchObject({ code: "ERR_KMS_RESPONSE" });
     await expect(kek.decrypt(Buffer.from("vault:v1:AAAA"), none)).rejects.toMatchObject({
       code: "ERR_KMS_RESPONSE",
     });
-    await stop();
   });
 
   test("an aborted call rejects with the reason", async () => {
-    const { kek, stop } = await answering(undefined);
+    const kek = await answering(undefined);
     const controller = new AbortController();
     const reason = new Error("changed my mind");
     const call = kek.encrypt(keyset, none, { signal: controller.signal });
     controller.abort(reason);
     await expect(call).rejects.toBe(reason);
-    await stop();
   });
 });

@@ -75,10 +75,13 @@ test("no answer in time, and none wanted any more", async () => {
   });
   const clientConfig = { endpoint: server.endpoint, credentials };
   const kek = await openKek(`aws-kms://${arn}`, { clientConfig });
-  await expect(kek.encrypt(none, none, { signal: controller.signal })).rejects.toBe(reason);
-  await expect(kek.encrypt(none, none, { signal: controller.signal })).rejects.toBe(reason);
-  expect(server.requests).toHaveLength(1);
-  await server.stop();
+  try {
+    await expect(kek.encrypt(none, none, { signal: controller.signal })).rejects.toBe(reason);
+    await expect(kek.encrypt(none, none, { signal: controller.signal })).rejects.toBe(reason);
+    expect(server.requests).toHaveLength(1);
+  } finally {
+    await server.stop();
+  }
 });
 
 // In a process of its own: under jest the SDK does not know the network's errors for errors.

@@ -1,28 +1,33 @@
 import { Readable } from "node:stream";
-import type { DecryptCommand } from "@aws-sdk/client-kms";
+import type { DecryptCommand, GenerateMacCommand } from "@aws-sdk/client-kms";
 import { secretBuffer, wipe } from "../core/wipe.js";
 import { fromBase64 } from "../vault/base64.js";
 
-/** The plaintext of one answer; the caller wipes it. */
-export interface TakenPlaintext {
+/** The secret bytes of one answer; the caller wipes them. */
+export interface TakenBytes {
   bytes?: Buffer | undefined;
 }
 
 /**
- * Takes the plaintext out of the answer to a command before the SDK reads that, and leaves an empty one there: the SDK
- * makes strings of an answer, in V8's heap, where copies of the secret outlived many rounds of garbage collection. An answer
- * of another form than `"Plaintext": "<base64>"` is left to the SDK.
+ * Takes the secret bytes out of the answer to a command before the SDK reads that, and leaves none there: the SDK makes
+ * strings of an answer, in V8's heap, where copies of the secret outlived many rounds of garbage collection, and a MAC would
+ * go to the client's logger. An answer of another form than `"<field>": "<base64>"` is left to the SDK.
  */
-export function takePlaintext(command: DecryptCommand): TakenPlaintext {
-  const taken: TakenPlaintext = {};
-  command.middlewareStack.add(
+export function takeBytes(command: DecryptCommand, field: "Plaintext"): TakenBytes;
+export function takeBytes(command: GenerateMacCommand, field: "Mac"): TakenBytes;
+export function takeBytes(
+  { middlewareStack }: DecryptCommand | GenerateMacCommand,
+  field: string,
+): TakenBytes {
+  const taken: TakenBytes = {};
+  (middlewareStack as DecryptCommand["middlewareStack"]).add(
     (next) => async (args) => {
       const result = await next(args);
       const response = result.response as { statusCode?: number; body?: unknown } | undefined;
       if (response?.statusCode !== 200 || !isStream(response.body)) return result;
       const body = await read(response.body);
       try {
-        const place = placeOf(body);
+        const place = placeOf(body, field);
         wipe(taken.bytes); // of an earlier answer
         taken.bytes = place && fromBase64(body.subarray(...place));
         const [start, end] = taken.bytes && place ? place : [0, 0];
@@ -32,7 +37,7 @@ export function takePlaintext(command: DecryptCommand): TakenPlaintext {
       }
       return result;
     },
-    { step: "deserialize", priority: "low", name: "awsHmacTakePlaintext" },
+    { step: "deserialize", priority: "low", name: "awsHmacTakeBytes" },
   );
   return taken;
 }
@@ -57,9 +62,9 @@ async function read(stream: Stream): Promise<Buffer> {
   return body;
 }
 
-/** Where the base64 of a plaintext begins and ends in JSON; undefined where it is not there or is escaped. */
-function placeOf(json: Buffer): [start: number, end: number] | undefined {
-  const name = Buffer.from('"Plaintext"');
+/** Where the base64 of a field begins and ends in JSON; undefined where it is not there or is escaped. */
+function placeOf(json: Buffer, field: string): [start: number, end: number] | undefined {
+  const name = Buffer.from(`"${field}"`);
   const found = json.indexOf(name);
   if (found < 0 || json.indexOf(name, found + 1) >= 0) return undefined;
   let start = found + name.length;
