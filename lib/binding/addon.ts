@@ -15,6 +15,7 @@ import type {
   NativeTpmImported,
   NativeTpmListed,
   NativeTpmOpen,
+  NativeTpmProperty,
   NativeTpmQuery,
   NativeTpmRemove,
   NativeTpmValues,
@@ -26,6 +27,7 @@ export interface NativeConnection {
   importTpm(id: number, options: NativeTpmImport): Promise<NativeTpmImported>;
   listTpm(id: number, options: NativeTpm): Promise<NativeTpmListed[]>;
   removeTpm(id: number, options: NativeTpmRemove): Promise<void>;
+  readTpmProperties(id: number, options: NativeTpm): Promise<NativeTpmProperty[]>;
   readTpm(id: number, options: NativeTpmQuery): Promise<NativeTpmValues>;
   openPkcs11(id: number, options: NativePkcs11Open): Promise<void>;
   importPkcs11(id: number, options: NativePkcs11Import): Promise<NativePkcs11Imported>;

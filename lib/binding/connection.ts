@@ -17,6 +17,7 @@ import type {
   NativeTpmImported,
   NativeTpmListed,
   NativeTpmOpen,
+  NativeTpmProperty,
   NativeTpmQuery,
   NativeTpmRemove,
   NativeTpmValues,
@@ -48,6 +49,10 @@ export class Connection {
 
   removeTpm(options: NativeTpmRemove, call: CallOptions): Promise<void> {
     return this.#call(call, (id) => this.#native.removeTpm(id, options));
+  }
+
+  readTpmProperties(options: NativeTpm, call: CallOptions): Promise<NativeTpmProperty[]> {
+    return this.#call(call, (id) => this.#native.readTpmProperties(id, options));
   }
 
   readTpm(options: NativeTpmQuery, call: CallOptions): Promise<NativeTpmValues> {

@@ -176,6 +176,13 @@ export interface NativeTpmListed {
   isUsable: boolean;
 }
 
+/** A property of the TPM itself (TCG TPM 2.0 Part 2, 6.13). */
+export interface NativeTpmProperty {
+  /** TPM_PT. */
+  tag: number;
+  value: number;
+}
+
 export interface NativeTpmRemove extends NativeTpm, NativeTpmOwner, NativeTpmSalt {
   handle: number;
   force: boolean;

@@ -1,8 +1,8 @@
 import type { HmacKey } from "../core/hmac-key.js";
-import { fromAssumeRole } from "../credentials/from-assume-role.js";
 import { insecureMemoryKey } from "../keys/memory.js";
 import { type KeyFlags, openKeyOf } from "./key-options.js";
 import type { Settings } from "./settings.js";
+import { providerOf, stsRequest } from "./sts-options.js";
 
 /** Who signs: the key's own user, or a role that it assumed. */
 export interface SigningIdentity {
@@ -17,15 +17,12 @@ export interface SigningIdentity {
  * is closed then. The caller closes `key`.
  */
 export async function openIdentity(flags: KeyFlags, settings: Settings): Promise<SigningIdentity> {
-  const [accessKeyId, region] = [await settings.require("accessKeyId"), await settings.require("region")];
-  const roleArn = await settings.find("roleArn");
+  const request = await stsRequest(flags, settings);
+  const { accessKeyId, region, params } = request;
   const key = await openKeyOf(flags, settings);
-  if (!roleArn) return { key, accessKeyId, region };
+  if (params.RoleArn === undefined) return { key, accessKeyId, region };
   try {
-    const { profile } = flags;
-    const clientConfig = { region, ...(profile !== undefined && { profile }) };
-    const provide = fromAssumeRole({ key, accessKeyId, params: { RoleArn: roleArn }, clientConfig });
-    const temporary = await provide();
+    const temporary = await providerOf(request, key)();
     return {
       ...{ key: insecureMemoryKey(temporary.secretAccessKey), accessKeyId: temporary.accessKeyId },
       ...{ sessionToken: temporary.sessionToken, region },

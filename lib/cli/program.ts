@@ -3,6 +3,7 @@ import path from "node:path";
 import { Command } from "commander";
 import { completionCommand } from "./commands/completion.js";
 import { credentialProcessCommand } from "./commands/credential-process.js";
+import { doctorCommand } from "./commands/doctor.js";
 import { explainCommand } from "./commands/explain.js";
 import { importCommand } from "./commands/import.js";
 import { presignCommand } from "./commands/presign.js";
@@ -28,6 +29,7 @@ export function makeProgram(): Command {
     signCommand(),
     explainCommand(),
     credentialProcessCommand(),
+    doctorCommand(),
     completionCommand(() => program),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));

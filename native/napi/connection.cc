@@ -23,6 +23,7 @@ Napi::Function Connection::Define(Napi::Env env) {
       {InstanceMethod<&Connection::Submit<OpenTpm>>("openTpm"),
        InstanceMethod<&Connection::Submit<ImportTpm>>("importTpm"),
        InstanceMethod<&Connection::Submit<ListTpm>>("listTpm"),
+       InstanceMethod<&Connection::Submit<ReadTpmProperties>>("readTpmProperties"),
        InstanceMethod<&Connection::Submit<ReadTpm>>("readTpm"),
        InstanceMethod<&Connection::Submit<RemoveTpm>>("removeTpm"),
        InstanceMethod<&Connection::Submit<OpenPkcs11>>("openPkcs11"),

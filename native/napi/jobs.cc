@@ -91,6 +91,31 @@ class ListTpmCall : public Call {
   std::vector<tpm::ListedKey> keys_;
 };
 
+class ReadTpmPropertiesCall : public Call {
+ public:
+  ReadTpmPropertiesCall(uint64_t id, std::string tcti, std::chrono::milliseconds timeout)
+      : Call(id), tcti_(std::move(tcti)), timeout_(timeout) {}
+
+  void Run(std::unique_ptr<HmacDevice>& /*device*/) override {
+    properties_ = tpm::ReadProperties(tcti_, timeout_);
+  }
+  Napi::Value Answer(Napi::Env env) override {
+    auto list = Napi::Array::New(env, properties_.size());
+    for (uint32_t i = 0; i < properties_.size(); i++) {
+      auto property = Napi::Object::New(env);
+      property.Set("tag", Napi::Number::New(env, properties_[i].tag));
+      property.Set("value", Napi::Number::New(env, properties_[i].value));
+      list.Set(i, property);
+    }
+    return list;
+  }
+
+ private:
+  std::string tcti_;
+  std::chrono::milliseconds timeout_;
+  std::vector<tpm::Property> properties_;
+};
+
 class ReadTpmCall : public Call {
  public:
   ReadTpmCall(uint64_t id, tpm::PolicyQuery query) : Call(id), query_(std::move(query)) {}
@@ -231,6 +256,10 @@ std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options) {
 
 std::unique_ptr<Call> ListTpm(uint64_t id, const Options& options) {
   return std::make_unique<ListTpmCall>(id, options.String("tcti"), TimeoutOf(options));
+}
+
+std::unique_ptr<Call> ReadTpmProperties(uint64_t id, const Options& options) {
+  return std::make_unique<ReadTpmPropertiesCall>(id, options.String("tcti"), TimeoutOf(options));
 }
 
 std::unique_ptr<Call> ReadTpm(uint64_t id, const Options& options) {

@@ -21,6 +21,7 @@ class Call : public Job {
 std::unique_ptr<Call> OpenTpm(uint64_t id, const Options& options);
 std::unique_ptr<Call> ImportTpm(uint64_t id, const Options& options);
 std::unique_ptr<Call> ListTpm(uint64_t id, const Options& options);
+std::unique_ptr<Call> ReadTpmProperties(uint64_t id, const Options& options);
 std::unique_ptr<Call> ReadTpm(uint64_t id, const Options& options);
 std::unique_ptr<Call> RemoveTpm(uint64_t id, const Options& options);
 std::unique_ptr<Call> OpenPkcs11(uint64_t id, const Options& options);

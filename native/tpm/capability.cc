@@ -57,4 +57,23 @@ std::vector<TPM2_HANDLE> PersistentHandles(ESYS_CONTEXT& esys) {
   }
 }
 
+std::vector<TPMS_TAGGED_PROPERTY> Properties(ESYS_CONTEXT& esys) {
+  std::vector<TPMS_TAGGED_PROPERTY> all;
+  for (const TPM2_PT group : {TPM2_PT_FIXED, TPM2_PT_VAR}) {
+    // An answer need not hold all of a group, and holds nothing of the next one.
+    for (TPM2_PT from = group;;) {
+      const auto answer = Ask(esys, TPM2_CAP_TPM_PROPERTIES, from, TPM2_MAX_TPM_PROPERTIES);
+      const auto& properties = answer->data.tpmProperties;
+      for (UINT32 i = 0; i < properties.count; i++) all.push_back(properties.tpmProperty[i]);
+      if (properties.count == 0) break;
+      if (all.back().property < from) {
+        throw Failure(Api::kTpm, "ERR_TPM", "the TPM tells its properties over and over")
+            .At("TPM2_GetCapability", 0, "");
+      }
+      from = all.back().property + 1;
+    }
+  }
+  return all;
+}
+
 }  // namespace aws_hmac::tpm

@@ -18,4 +18,7 @@ bool HasHandle(ESYS_CONTEXT& esys, TPM2_HANDLE handle);
 /// Every persistent handle, rising. Throws Failure.
 std::vector<TPM2_HANDLE> PersistentHandles(ESYS_CONTEXT& esys);
 
+/// Every property, fixed and variable (Part 2, 6.13). Throws Failure.
+std::vector<TPMS_TAGGED_PROPERTY> Properties(ESYS_CONTEXT& esys);
+
 }  // namespace aws_hmac::tpm

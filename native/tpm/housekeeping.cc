@@ -66,6 +66,13 @@ std::vector<ListedKey> ListKeys(const std::string& tcti, std::chrono::millisecon
   return keys;
 }
 
+std::vector<Property> ReadProperties(const std::string& tcti, std::chrono::milliseconds timeout) {
+  const Connection connection(tcti, timeout);
+  std::vector<Property> properties;
+  for (const auto& [tag, value] : Properties(connection.esys())) properties.push_back({tag, value});
+  return properties;
+}
+
 void RemoveKey(RemoveOptions options) {
   const Connection connection(options.tcti, options.timeout);
   ESYS_CONTEXT& esys = connection.esys();

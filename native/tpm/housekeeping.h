@@ -22,6 +22,16 @@ struct ListedKey {
 /// The persistent keys that can make HMACs, by handle. Throws Failure.
 std::vector<ListedKey> ListKeys(const std::string& tcti, std::chrono::milliseconds timeout = kDefaultTimeout);
 
+/// A property of the TPM itself (Part 2, 6.13), e.g. TPM2_PT_LOCKOUT_COUNTER.
+struct Property {
+  uint32_t tag;
+  uint32_t value;
+};
+
+/// All that the TPM tells. Throws Failure.
+std::vector<Property> ReadProperties(const std::string& tcti,
+                                     std::chrono::milliseconds timeout = kDefaultTimeout);
+
 struct RemoveOptions {
   std::string tcti;
   uint32_t handle;  // of the owner's range
