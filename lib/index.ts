@@ -68,7 +68,7 @@ export type { TpmSaltKey, TpmSaltOptions } from "./keys/tpm/salt-key.js";
 export type { TpmBlobs, TpmKeySource } from "./keys/tpm/source.js";
 export { openTpmKey, type TpmAuth, type TpmKeyOptions } from "./keys/tpm.js";
 export { openVaultKey, type VaultKeyOptions } from "./keys/vault.js";
-export type { AwsKmsClient, AwsKmsClientConfig } from "./kms/aws-client.js";
+export type { AwsKmsClient, AwsKmsClientConfig } from "./kms/aws-options.js";
 export type { GcpKmsClient, GcpKmsClientConfig } from "./kms/gcp-client.js";
 export { type AwsKmsImportOptions, type ImportedAwsKmsKey, importAwsKmsKey } from "./provision/aws-kms.js";
 export {

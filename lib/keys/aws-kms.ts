@@ -5,15 +5,8 @@ import { checkTimeout, invalid, secretBytes } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { takeBytes } from "../kms/aws-answer.js";
 import { type KmsArn, parseKmsArn } from "../kms/aws-arn.js";
-import {
-  type AwsKmsClient,
-  type AwsKmsClientConfig,
-  asKmsClient,
-  callAwsKms,
-  checkAwsClient,
-  checkAwsRegion,
-  loadAwsKms,
-} from "../kms/aws-client.js";
+import { asKmsClient, callAwsKms, checkAwsClient, checkAwsRegion, loadAwsKms } from "../kms/aws-client.js";
+import type { AwsKmsClient, AwsKmsClientConfig } from "../kms/aws-options.js";
 
 /** Which HMAC key of AWS KMS, and who calls it. */
 export interface AwsKmsKeyOptions {

@@ -1,22 +1,10 @@
 import type { KMSClient } from "@aws-sdk/client-kms";
-import type { STSClientConfig } from "@aws-sdk/client-sts";
 import { withDeadline } from "../core/deadline.js";
 import { AwsHmacError, KmsError } from "../core/errors.js";
 import { invalid } from "../core/validate.js";
 import { awsKmsError } from "./aws-error.js";
+import type { AwsKmsClient } from "./aws-options.js";
 import { peerError } from "./peer.js";
-
-/** A client of AWS KMS: a `KMSClient` of `@aws-sdk/client-kms`. */
-export interface AwsKmsClient {
-  readonly config: { readonly region: () => Promise<string> };
-  send(command: never, options?: { abortSignal?: AbortSignal }): Promise<unknown>;
-}
-
-/** The settings of a `KMSClient`: `endpoint`, `credentials`, `maxAttempts`, `requestHandler`, … */
-export type AwsKmsClientConfig = Omit<STSClientConfig, OfStsOnly>;
-
-// An STS client's settings fit, and our declarations must not name a package that may be missing.
-type OfStsOnly = "useGlobalEndpoint" | "extensions" | "httpAuthSchemes" | "httpAuthSchemeProvider";
 
 type KmsModule = typeof import("@aws-sdk/client-kms");
 

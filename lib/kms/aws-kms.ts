@@ -5,14 +5,8 @@ import { secretBytes } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { takeBytes } from "./aws-answer.js";
 import type { KmsArn } from "./aws-arn.js";
-import {
-  type AwsKmsClient,
-  type AwsKmsClientConfig,
-  asKmsClient,
-  callAwsKms,
-  checkAwsRegion,
-  loadAwsKms,
-} from "./aws-client.js";
+import { asKmsClient, callAwsKms, checkAwsRegion, loadAwsKms } from "./aws-client.js";
+import type { AwsKmsClient, AwsKmsClientConfig } from "./aws-options.js";
 
 /** Who calls AWS KMS, and for how long. */
 export interface AwsKekOptions {

@@ -3,8 +3,9 @@ import { AwsHmacError } from "../core/errors.js";
 import { checkTimeout, invalid } from "../core/validate.js";
 import type { VaultServerOptions } from "../vault/options.js";
 import { parseKmsArn } from "./aws-arn.js";
-import { type AwsKmsClient, type AwsKmsClientConfig, checkAwsClient } from "./aws-client.js";
+import { checkAwsClient } from "./aws-client.js";
 import { AwsKmsAead } from "./aws-kms.js";
+import type { AwsKmsClient, AwsKmsClientConfig } from "./aws-options.js";
 import {
   checkGcpClient,
   checkGcpLocation,

@@ -5,14 +5,8 @@ import { checkTimeout, invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { type AwsKmsKeyOptions, openAwsKmsKey } from "../keys/aws-kms.js";
 import { parseKmsArn } from "../kms/aws-arn.js";
-import {
-  type AwsKmsClient,
-  asKmsClient,
-  callAwsKms,
-  checkAwsClient,
-  checkAwsRegion,
-  loadAwsKms,
-} from "../kms/aws-client.js";
+import { asKmsClient, callAwsKms, checkAwsClient, checkAwsRegion, loadAwsKms } from "../kms/aws-client.js";
+import type { AwsKmsClient } from "../kms/aws-options.js";
 import { makeProbe } from "./probe.js";
 
 /** Where the secret goes: `keyId` is the ARN of a key (no alias). */

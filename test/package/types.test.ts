@@ -44,6 +44,26 @@ export async function use(secret: Uint8Array, signal?: AbortSignal, timeout?: nu
   return [smithy, role, new S3Client({ credentials }), new S3Client(sdkIdentity({ key, accessKeyId }))];
 }`;
 
+/** Clients of the KMSs and their settings, which fit without a cast. */
+const withClients = `
+import { KMSClient, type KMSClientConfig } from "@aws-sdk/client-kms";
+import { KeyManagementServiceClient } from "@google-cloud/kms";
+import { importAwsKmsKey, importTinkKey, openAwsKmsKey, openKey, openTinkKey, sdkIdentity } from "aws-hmac";
+
+export async function use(secret: Uint8Array, keyId: string, clientConfig: KMSClientConfig, timeout?: number) {
+  const client = new KMSClient(clientConfig);
+  await importAwsKmsKey(secret, { keyId, client, timeout });
+  const device = await openAwsKmsKey({ keyId, clientConfig });
+  const kmsClient = new KMSClient({ region: "eu-central-1", ...sdkIdentity({ key: device, accessKeyId: keyId }) });
+  const { keyset } = await importTinkKey(secret, { kek: "aws-kms://" + keyId, kmsClient });
+  await openTinkKey({ keyset, kek: "aws-kms://" + keyId, clientConfig });
+  const google = new KeyManagementServiceClient({ keyFilename: "account.json" });
+  await openTinkKey({ keyset, kek: "gcp-kms://projects", kmsClient: google });
+  await openTinkKey({ keyset, kek: "gcp-kms://projects", clientConfig: { keyFilename: "account.json" } });
+  await openTinkKey({ keyset, kek: "hcvault://host", vault: { tokenFile: "/run/token" }, timeout });
+  return openKey("aws-kms:" + keyId, { client, timeout });
+}`;
+
 afterAll(remove);
 
 test("a strict program needs no cast, imported or required, and our own declarations are sound", () => {
@@ -52,9 +72,15 @@ test("a strict program needs no cast, imported or required, and our own declarat
   run("-p", path.join(checkout, "tsconfig.json"), "--outDir", path.join(folder, "dist"));
   copyFileSync(path.join(checkout, "package.json"), path.join(folder, "package.json"));
   symlinkSync(path.join(checkout, "node_modules"), path.join(folder, "node_modules"));
-  for (const name of ["use.mts", "use.cts"]) writeFileSync(path.join(folder, name), program);
+  const programs = { "use.mts": program, "use.cts": program, "clients.mts": withClients };
+  for (const [name, text] of Object.entries(programs)) writeFileSync(path.join(folder, name), text);
   const flags = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"];
-  expect(
-    run(...flags, "--module", "nodenext", "--target", "es2022", "--types", "node", "use.mts", "use.cts"),
-  ).toBe("");
+  const settings = ["--module", "nodenext", "--target", "es2022", "--types", "node"];
+  const read = run(...flags, ...settings, "--listFiles", "use.mts", "use.cts").split("\n");
+  expect(read.filter((line) => !/^\/.+\.[cm]?ts$/.test(line) && line !== "")).toEqual([]);
+  // a program that has no optional peers compiles as well
+  expect(read.filter((file) => /node_modules\/(@aws-sdk\/client-kms|@google-cloud)\//.test(file))).toEqual(
+    [],
+  );
+  expect(run(...flags, ...settings, "--skipLibCheck", "clients.mts")).toBe("");
 }, 60_000);
