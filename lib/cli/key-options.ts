@@ -127,7 +127,8 @@ export async function tokenPin(
   return askSecret("PIN of the token: ");
 }
 
-function pinOf({ pinFile, pinEnv }: DeviceFlags): Promise<Buffer | undefined> {
+/** The PIN in a file or a variable; the caller wipes it. */
+export function pinOf({ pinFile, pinEnv }: DeviceFlags): Promise<Buffer | undefined> {
   return secretFrom({ what: "PIN", file: pinFile, variable: pinEnv });
 }
 

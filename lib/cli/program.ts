@@ -6,7 +6,9 @@ import { credentialProcessCommand } from "./commands/credential-process.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { explainCommand } from "./commands/explain.js";
 import { importCommand } from "./commands/import.js";
+import { listCommand } from "./commands/list.js";
 import { presignCommand } from "./commands/presign.js";
+import { removeCommand } from "./commands/remove.js";
 import { rotateCommand } from "./commands/rotate.js";
 import { signCommand } from "./commands/sign.js";
 
@@ -24,6 +26,8 @@ export function makeProgram(): Command {
     .enablePositionalOptions();
   for (const command of [
     importCommand(),
+    listCommand(),
+    removeCommand(),
     rotateCommand(),
     presignCommand(),
     signCommand(),

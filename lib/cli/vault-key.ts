@@ -1,6 +1,6 @@
 import { formatVaultReference, type VaultPlace } from "../keys/reference/vault.js";
 import { parseKeyReference } from "../keys/reference.js";
-import { readTransitKey, type TransitAttributes } from "../provision/vault/key.js";
+import { listTransitKeys, readTransitKey, type TransitAttributes } from "../provision/vault/key.js";
 import { VaultClient } from "../vault/client.js";
 import { checkVaultServer } from "../vault/options.js";
 import { checkTransitKey } from "../vault/transit.js";
@@ -19,6 +19,30 @@ export async function readVaultKey(
   const client = new VaultClient(checkVaultServer({ address, namespace, tokenFile, timeout }));
   try {
     return await readTransitKey(client, checkTransitKey({ mount, name }));
+  } finally {
+    client.close();
+  }
+}
+
+/** The keys of a server's Transit engine, as `readVaultKey` says them; the server is the environment's where none is given. */
+export async function listVaultKeys(
+  mount: string,
+  { vaultTokenFile: tokenFile, timeout }: DeviceFlags,
+): Promise<{ place: VaultPlace; key: TransitAttributes }[]> {
+  const server = checkVaultServer({ tokenFile, timeout });
+  const client = new VaultClient(server);
+  try {
+    const { mount: path } = checkTransitKey({ mount, name: "any" });
+    const found = [];
+    const where = {
+      address: server.address.origin,
+      ...(server.namespace && { namespace: server.namespace }),
+    };
+    for (const name of await listTransitKeys(client, path)) {
+      const key = await readTransitKey(client, checkTransitKey({ mount, name }));
+      if (key) found.push({ place: { ...where, mount: decodeURIComponent(path), name }, key });
+    }
+    return found;
   } finally {
     client.close();
   }

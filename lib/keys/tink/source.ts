@@ -38,6 +38,15 @@ export async function readCiphertext({ keyset, keysetFile }: TinkKeysetSource): 
   return Buffer.from(ciphertext);
 }
 
+/**
+ * Reads an encrypted keyset's file, and what it says of its keys if it does; nobody vouches for that.
+ *
+ * @throws AwsHmacError `ERR_KEY_NOT_FOUND` of a file that cannot be read; KeysetError `ERR_KEYSET_FORMAT`, `ERR_KEYSET_CLEARTEXT`
+ */
+export async function readKeyset(keysetFile: string): Promise<EncryptedKeyset> {
+  return parse(await readKeysetFile(keysetFile));
+}
+
 function parse(keyset: unknown): EncryptedKeyset {
   if (typeof keyset !== "string" && !(keyset instanceof Uint8Array)) {
     throw invalid("keyset must be a Uint8Array or a string");

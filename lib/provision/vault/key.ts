@@ -36,6 +36,18 @@ export async function readTransitKey(
   }
 }
 
+/** The names of a Transit engine's keys. */
+export async function listTransitKeys(client: VaultClient, mount: string): Promise<string[]> {
+  try {
+    const { keys } = await client.request("GET", `${mount}/keys?list=true`);
+    // what ends in a slash is a folder of the server's own storage
+    return Array.isArray(keys) ? keys.map(String).filter((name) => !name.endsWith("/")) : [];
+  } catch (error) {
+    if (error instanceof AwsHmacError && error.code === "ERR_KEY_NOT_FOUND") return []; // an engine without keys
+    throw error;
+  }
+}
+
 /**
  * Whether a version of the key gives the probe's MAC. The server is shown the MAC and judges (`<mount>/verify/<name>`): who
  * imports keys need not be allowed to sign with them.
