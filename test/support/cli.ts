@@ -12,6 +12,7 @@ export function cliEnvironment(env: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,
     ...{ NODE_NO_WARNINGS: "1", HOME: "/nonexistent", AWS_EC2_METADATA_DISABLED: "true" },
+    TPM2_PKCS11_STORE: "/nonexistent", // p11-kit starts tpm2-pkcs11, which else makes a database in the working directory
     ...env,
   };
 }
