@@ -1,6 +1,6 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, unlink, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -10,6 +10,7 @@ import { checkTimeout, invalid } from "../core/validate.js";
 import type { ProcessCredentials } from "./credential-json.js";
 import { type FileLock, takeLock } from "./file-lock.js";
 import { say } from "./output.js";
+import { writeWhole } from "./write-file.js";
 
 /** All in milliseconds; docs/cli.md tells the first. */
 const times = {
@@ -80,7 +81,8 @@ export class CredentialCache {
         say(`the cached credentials stay in use: ${(error as Error).message}`);
         return entry.credentials;
       }
-      await this.#write({ for: this.#for, from, credentials }).catch((error) => {
+      const text = `${JSON.stringify({ for: this.#for, from, credentials } satisfies Entry)}\n`;
+      await writeWhole(this.#file, text, { replace: true }).catch((error) => {
         say(`the credentials were not cached: ${(error as Error).message}`);
       });
       return credentials;
@@ -114,18 +116,6 @@ export class CredentialCache {
       return status.size > longest ? undefined : parse(await handle.readFile("utf8"), this.#for);
     } finally {
       await handle.close();
-    }
-  }
-
-  /** Whole or not at all. */
-  async #write(entry: Entry): Promise<void> {
-    const aside = `${this.#file}.${randomBytes(8).toString("hex")}`;
-    try {
-      await writeFile(aside, `${JSON.stringify(entry)}\n`, { mode: 0o600, flag: "wx" });
-      await rename(aside, this.#file);
-    } catch (error) {
-      await unlink(aside).catch(() => undefined); // it may not be there at all
-      throw error;
     }
   }
 }

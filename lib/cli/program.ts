@@ -4,12 +4,14 @@ import { Command } from "commander";
 import { completionCommand } from "./commands/completion.js";
 import { credentialProcessCommand } from "./commands/credential-process.js";
 import { doctorCommand } from "./commands/doctor.js";
+import { execCommand } from "./commands/exec.js";
 import { explainCommand } from "./commands/explain.js";
 import { importCommand } from "./commands/import.js";
 import { listCommand } from "./commands/list.js";
 import { presignCommand } from "./commands/presign.js";
 import { removeCommand } from "./commands/remove.js";
 import { rotateCommand } from "./commands/rotate.js";
+import { serveCommand } from "./commands/serve.js";
 import { signCommand } from "./commands/sign.js";
 
 /** The whole command line, made anew: commander keeps what it parsed. */
@@ -33,6 +35,8 @@ export function makeProgram(): Command {
     signCommand(),
     explainCommand(),
     credentialProcessCommand(),
+    serveCommand(),
+    execCommand(),
     doctorCommand(),
     completionCommand(() => program),
   ]) {

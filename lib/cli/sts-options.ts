@@ -77,6 +77,7 @@ export interface StsRequest {
   accessKeyId: string;
   region: string;
   endpoint: string | undefined;
+  profile: string | undefined;
   /** Of AssumeRole where it has a `RoleArn`, else of GetSessionToken. */
   params: Partial<AssumeRoleCommandInput>;
   timeout: number | undefined;
@@ -91,7 +92,7 @@ export async function stsRequest(flags: StsFlags, settings: Settings): Promise<S
   const accessKeyId = await settings.require("accessKeyId");
   const region = await settings.require("region");
   const RoleArn = await settings.find("roleArn");
-  const { duration, mfaSerial, tokenCode, stsEndpoint: endpoint, timeout } = flags;
+  const { duration, mfaSerial, tokenCode, stsEndpoint: endpoint, profile, timeout } = flags;
   if (tokenCode !== undefined && mfaSerial === undefined) throw invalid("--token-code needs --mfa-serial");
   if (endpoint !== undefined && !URL.canParse(endpoint)) throw invalid("--sts-endpoint must be a URL");
   const params = withoutGaps({
@@ -104,7 +105,7 @@ export async function stsRequest(flags: StsFlags, settings: Settings): Promise<S
     const [, spelling] = Object.entries(ofRoles).find(([name]) => name in flags) ?? [];
     if (spelling) throw invalid(`${spelling} is for a role: give --role-arn too`);
   }
-  return { accessKeyId, region, endpoint, params, timeout };
+  return { accessKeyId, region, endpoint, profile, params, timeout };
 }
 
 async function roleParams(RoleArn: string, flags: StsFlags): Promise<Partial<AssumeRoleCommandInput>> {
@@ -133,7 +134,7 @@ function withoutGaps<T extends object>(values: T): T {
 }
 
 const quiet = (): void => undefined;
-/** Tells what the provider itself says. The SDK's messages are left out: they hold MFA codes and session tokens. */
+/** Tells of refreshes that fail, and of nothing that the SDK says. */
 const failureLogger = {
   ...{ trace: quiet, debug: quiet, info: quiet, error: quiet },
   warn(message: unknown): void {
@@ -145,19 +146,34 @@ const failureLogger = {
 /**
  * A provider of the credentials that `request` asks for, signed with `key`; a refresh that fails is told on stderr.
  *
+ * @param asksAgain false where the terminal is another program's after the first call: no code can be asked for then
  * @throws Unconfirmed where an MFA code is wanted, and there is no terminal to ask for it at
  */
-export function providerOf(request: StsRequest, key: HmacKey): TemporaryCredentialsProvider {
-  const { accessKeyId, region, endpoint, params, timeout } = request;
+export function providerOf(
+  request: StsRequest,
+  key: HmacKey,
+  { asksAgain = true }: { asksAgain?: boolean } = {},
+): TemporaryCredentialsProvider {
+  const { accessKeyId, region, endpoint, profile, params, timeout } = request;
   const { RoleArn, SerialNumber, TokenCode } = params;
   if (SerialNumber !== undefined && TokenCode === undefined && !isInteractive()) {
     throw new Unconfirmed("no terminal to ask at for the code of the MFA device: give --token-code");
   }
+  let asked = false;
+  const mfaCodeProvider = async (device: string): Promise<string> => {
+    if (asked && !asksAgain)
+      throw new Unconfirmed("the code of the MFA device was asked for at the start only");
+    asked = true;
+    return ask(`Code of the MFA device ${device}: `);
+  };
   const options = {
-    ...{ key, accessKeyId, timeout },
-    clientConfig: { region, logger: failureLogger, ...(endpoint !== undefined && { endpoint }) },
-    ...(SerialNumber !== undefined &&
-      TokenCode === undefined && { mfaCodeProvider: () => ask(`Code of the MFA device ${SerialNumber}: `) }),
+    ...{ key, accessKeyId, timeout, logger: failureLogger },
+    clientConfig: {
+      region,
+      ...(endpoint !== undefined && { endpoint }),
+      ...(profile !== undefined && { profile }),
+    },
+    ...(SerialNumber !== undefined && TokenCode === undefined && { mfaCodeProvider }),
   };
   return RoleArn === undefined
     ? fromSessionToken({ ...options, params })

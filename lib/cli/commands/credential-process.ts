@@ -58,10 +58,10 @@ async function credentialProcess(given: Flags): Promise<void> {
 /** What is in no request but decides which STS is asked belongs to it as well. The key's reference does not: it may hold a PIN. */
 function cacheOf(
   cache: string | true,
-  { accessKeyId, region, endpoint, params }: StsRequest,
+  { accessKeyId, region, endpoint, profile, params }: StsRequest,
 ): CredentialCache {
   const { TokenCode: _, ...lasting } = params;
-  const { AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL } = process.env;
-  const place = [region, endpoint, AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL];
+  const { AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS_PROFILE } = process.env;
+  const place = [region, endpoint, profile, AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS_PROFILE];
   return new CredentialCache(cache === true ? undefined : cache, [accessKeyId, lasting, place]);
 }
