@@ -93,6 +93,7 @@ void Connection::Abandon(const Napi::CallbackInfo& /*info*/) {
 
 void Connection::SettleFinished() {
   const Napi::Env env = Env();
+  const bool finished = worker_.finished();  // asked first: whatever was done by then is taken below
   for (auto& job : worker_.TakeFinished()) {
     const Napi::HandleScope scope(env);
     const auto found = pending_.find(job->id);
@@ -106,7 +107,7 @@ void Connection::SettleFinished() {
     deferred.Resolve(static_cast<Call&>(*job).Answer(env));
     RemovePending();
   }
-  if (worker_.finished()) {
+  if (finished) {
     const Napi::HandleScope scope(env);
     SettleClose();
   }
