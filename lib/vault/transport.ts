@@ -41,6 +41,12 @@ export function exchange({ method, url, headers, body, agent, tls, signal }: Sen
         },
       );
     });
+    request.once("socket", (socket) => {
+      // Behind Node's own listener, whose parser has copied the body by then.
+      const wipeRead = (read: Buffer): void => wipe(read);
+      socket.on("data", wipeRead);
+      request.once("close", () => socket.off("data", wipeRead));
+    });
     request.on("error", reject);
     request.end(body);
   });
@@ -54,26 +60,32 @@ function headerOf({ headers }: IncomingMessage): (name: string) => string | unde
 }
 
 /** Copies what arrives and wipes it where it was: it may be a derived key. */
-async function readAll(answer: IncomingMessage): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
+function readAll(answer: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    const fail = (error: Error): void => {
+      wipe(...pieces);
+      reject(error);
+    };
+    answer.on("data", (chunk: Buffer) => {
       const piece = secretBuffer(chunk.length);
       chunk.copy(piece);
       wipe(chunk);
       pieces.push(piece);
       length += piece.length;
-      if (length > longestAnswer) throw new AnswerTooLong(`the answer has more than ${longestAnswer} bytes`);
-    }
-    const whole = secretBuffer(length);
-    let at = 0;
-    for (const piece of pieces) {
-      whole.set(piece, at);
-      at += piece.length;
-    }
-    return whole;
-  } finally {
-    wipe(...pieces);
-  }
+      if (length > longestAnswer) fail(new AnswerTooLong(`the answer has more than ${longestAnswer} bytes`));
+    });
+    answer.once("error", fail);
+    answer.once("end", () => {
+      const whole = secretBuffer(length);
+      let at = 0;
+      for (const piece of pieces) {
+        whole.set(piece, at);
+        at += piece.length;
+      }
+      wipe(...pieces);
+      resolve(whole);
+    });
+  });
 }

@@ -411,7 +411,7 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
       front.treat((_, answer) => {
         answer.writeHead(200);
         const more = (): void => {
-          if (!answer.destroyed) answer.write(Buffer.alloc(1 << 16, " "), more);
+          answer.write(Buffer.alloc(1 << 16, " "), (error) => error ?? setImmediate(more));
         };
         more();
       });

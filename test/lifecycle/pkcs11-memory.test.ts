@@ -34,7 +34,7 @@ describeWith(["softhsm"], "the memory of a process that uses a PKCS#11 key", () 
   test("has the secret at no time after its import, the PIN while a key is open alone, and derived keys while a signer is", async () => {
     const uri = `pkcs11:token=memory;object=signer?module-path=${hsm.module}&pin-source=file:${pinFile}`;
     const program = path.join(__dirname, "..", "support", "memory.cjs");
-    const args = [program, JSON.stringify({ uri }), secretFile];
+    const args = [program, JSON.stringify({ pkcs11: { uri } }), secretFile];
     const searched = startSearched(args, hsm.env);
     const after = async (command: string): Promise<{ secrets: number; pins: number; keys: number }> => {
       await searched.after(command);

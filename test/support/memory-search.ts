@@ -5,11 +5,17 @@ import { createInterface } from "node:readline";
 const piece = 1 << 20;
 
 /**
- * How many times these bytes are in a process's writable memory.
+ * How many times these bytes, or any of several of one length, are in a process's writable memory.
  *
  * @param where `javascript` leaves out what native code got from malloc: there Node and OpenSSL have their buffers, which it frees and nobody wipes
  */
-export function copiesIn(pid: number, wanted: Uint8Array, where: "all" | "javascript" = "all"): number {
+export function copiesIn(
+  pid: number,
+  wanted: Uint8Array | readonly Uint8Array[],
+  where: "all" | "javascript" = "all",
+): number {
+  const all = wanted instanceof Uint8Array ? [wanted] : wanted;
+  const [{ length: size } = Buffer.alloc(0)] = all;
   const memory = openSync(`/proc/${pid}/mem`, "r");
   const bytes = Buffer.alloc(piece);
   let copies = 0;
@@ -18,10 +24,12 @@ export function copiesIn(pid: number, wanted: Uint8Array, where: "all" | "javasc
     if (first === undefined || line.endsWith("[vvar]")) continue;
     if (where === "javascript" && line.endsWith("[heap]")) continue;
     const end = BigInt(`0x${last}`);
-    for (let at = BigInt(`0x${first}`); end - at >= wanted.length; at += BigInt(piece - wanted.length + 1)) {
+    for (let at = BigInt(`0x${first}`); end - at >= size; at += BigInt(piece - size + 1)) {
       const length = readSync(memory, bytes, 0, Math.min(piece, Number(end - at)), at);
       const text = bytes.subarray(0, length);
-      for (let found = text.indexOf(wanted); found >= 0; found = text.indexOf(wanted, found + 1)) copies++;
+      for (const one of all) {
+        for (let found = text.indexOf(one); found >= 0; found = text.indexOf(one, found + 1)) copies++;
+      }
     }
   }
   closeSync(memory);

@@ -1,21 +1,23 @@
-// A program whose memory pkcs11-memory.test.ts searches: node memory.cjs OPTIONS-AS-JSON SECRET-FILE. A line on standard input is
+// A program whose memory tests search: node memory.cjs '{"pkcs11": OPTIONS}' SECRET-FILE, or "vault". A line on standard input is
 // a command, and one on standard output tells that it is done.
 const { closeSync, fstatSync, openSync, readSync } = require("node:fs");
 const { createInterface } = require("node:readline");
-const { HmacSigner, importPkcs11Key, openPkcs11Key } = require("../..");
+const { HmacSigner, importPkcs11Key, importVaultKey, openPkcs11Key, openVaultKey } = require("../..");
 
-const options = JSON.parse(process.argv[2]);
+const given = JSON.parse(process.argv[2]);
+const [importKey, openKey] = given.vault ? [importVaultKey, openVaultKey] : [importPkcs11Key, openPkcs11Key];
+const options = given.vault ?? given.pkcs11;
 const scope = { accessKeyId: "AKIAIOSFODNN7EXAMPLE", region: "eu-central-1", service: "s3" };
 let key;
 let signer;
 const commands = {
   async import() {
     const secret = bytesOf(process.argv[3]);
-    await importPkcs11Key(secret, options);
+    await importKey(secret, options);
     secret.fill(0);
   },
   async open() {
-    key = await openPkcs11Key(options);
+    key = await openKey(options);
     await key.mac(Buffer.from("another day"));
   },
   async sign() {
@@ -23,6 +25,9 @@ const commands = {
     const url = "https://bucket.s3.eu-central-1.amazonaws.com/key";
     for (let time = 0; time < 3; time++)
       await signer.presignUrl(url, { signingDate: "2026-11-25T12:00:00Z" });
+  },
+  async days() {
+    for (let day = 0; day < 20; day++) (await key.mac(Buffer.from(`day ${day}`))).fill(0);
   },
   closeSigner: () => signer.close(),
   close: () => key.close(),
