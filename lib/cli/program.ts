@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Command } from "commander";
+import { benchCommand } from "./commands/bench.js";
 import { completionCommand } from "./commands/completion.js";
 import { credentialProcessCommand } from "./commands/credential-process.js";
 import { doctorCommand } from "./commands/doctor.js";
@@ -38,6 +39,7 @@ export function makeProgram(): Command {
     serveCommand(),
     execCommand(),
     doctorCommand(),
+    benchCommand(),
     completionCommand(() => program),
   ]) {
     program.addCommand(command.copyInheritedSettings(program));
