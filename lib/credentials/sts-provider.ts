@@ -75,6 +75,17 @@ export function stsProvider(
   const source: StsClientSource = { config, logger: options.logger ?? config.logger, clock };
   let first: STSClient | undefined;
 
+  /** What the logger throws is its own affair, as with subscribers of node:diagnostics_channel. */
+  function tell(level: "info" | "warn", text: string): void {
+    try {
+      source.logger?.[level](`aws-hmac: ${text}`);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
+  }
+
   /** One call, within what is left of the time for all of them. */
   function call(
     position: number,
@@ -90,7 +101,7 @@ export function stsProvider(
       first ??= await keyClient(source, identity, key.closed);
       const client = before ? await temporaryClient(source, first, before) : first;
       const answer = await one.send(sts, client, { code: before ? undefined : code, abortSignal });
-      source.logger?.info(`aws-hmac: STS ${one.action}${place}: done`);
+      tell("info", `STS ${one.action}${place}: done`);
       return temporaryCredentials(operation, answer);
     };
     return withDeadline(Math.max(1, end - performance.now()), () => tooLate(operation, timeout), work).catch(
@@ -141,7 +152,7 @@ export function stsProvider(
     ahead,
     closed: key.closed,
     onRefreshFailed(error) {
-      source.logger?.warn(`aws-hmac: the last credentials stay in use: ${(error as Error).message}`);
+      tell("warn", `the last credentials stay in use: ${(error as Error).message}`);
     },
     now: () => clock.now(),
   });

@@ -11,19 +11,25 @@ afterEach(async () => {
   await stopAllSts();
 });
 
-test("a provider that is dropped is let go, though its key lives", async () => {
+const ignore = (): void => undefined;
+
+test("a provider that is dropped is let go, though its key lives and a refresh is due", async () => {
   setFlagsFromString("--expose_gc");
   const collect = runInNewContext("gc") as () => void;
   const sts = await stsThat(() => credentialsXml("AssumeRole"));
-  const params = await (async () => {
-    const options = sts.options({ params: { RoleArn } });
-    await fromAssumeRole(options)();
-    return new WeakRef(options.params);
+  const held = await (async () => {
+    const logger = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore };
+    await fromAssumeRole(sts.options({ logger }))();
+    return new WeakRef(logger);
   })();
-  await until("the dropped provider's release", () => {
-    collect();
-    return params.deref() === undefined;
-  });
+  await until(
+    "the dropped provider's release",
+    () => {
+      collect();
+      return held.deref() === undefined;
+    },
+    10_000,
+  );
   expect(sts.key.closed?.aborted).toBe(false);
 });
 
@@ -57,3 +63,13 @@ test("closing the key ends the client's connections, but not a handler of the ca
   expect(theirs).not.toHaveBeenCalled();
   requestHandler.destroy?.();
 });
+
+test("the calls of a chain of roles share one connection", async () => {
+  const connections = jest.spyOn(http.Agent.prototype as Connecting, "createConnection");
+  const sts = await stsThat(() => credentialsXml("AssumeRole"));
+  await fromAssumeRole(sts.options({ params: [{ RoleArn }, { RoleArn }, { RoleArn }] }))();
+  expect(sts.requests).toHaveLength(3);
+  expect(connections).toHaveBeenCalledTimes(1);
+});
+
+type Connecting = http.Agent & { createConnection(): unknown };

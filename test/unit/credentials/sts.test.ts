@@ -78,6 +78,22 @@ test("fromSessionToken asks for the MFA code of each call", async () => {
   expect(sts.requests.map((request) => parameters(request).TokenCode)).toEqual(["111111", "222222"]);
 });
 
+test("no code is sent or asked for while nobody wants credentials; one for a single use is not sent again in the background", async () => {
+  const sts = await stsThat(() => credentialsXml("AssumeRole"));
+  const timers = jest.spyOn(globalThis, "setTimeout");
+  const mfa = { RoleArn, SerialNumber: "arn:mfa" };
+  const mfaCodeProvider = jest.fn(async () => "123456");
+  for (const more of [{ params: mfa, mfaCodeProvider }, { params: { ...mfa, TokenCode: "123456" } }]) {
+    await fromAssumeRole(sts.options(more))();
+  }
+  const long = (): number[] => timers.mock.calls.map(([, ms = 0]) => ms).filter((ms) => ms > 45 * 60_000);
+  expect(long()).toEqual([]);
+  await fromAssumeRole(sts.options())();
+  expect(long()).toHaveLength(1);
+  timers.mockRestore();
+  expect(sts.requests).toHaveLength(3);
+});
+
 test.each<[string, () => unknown]>([
   ["none", async () => undefined],
   ["empty", async () => "\n"],

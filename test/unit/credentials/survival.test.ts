@@ -64,6 +64,40 @@ test("500 callers and 20 SDK clients cause one STS call per refresh", async () =
   for (const client of clients) client.destroy();
 });
 
+test("a timer refreshes in time, though nobody asks meanwhile", async () => {
+  const sts = await startStrictSts();
+  const provide = fromAssumeRole(sts.options({ params: { RoleArn, DurationSeconds: 8 } }));
+  const { accessKeyId } = await provide();
+  await until("the refresh", () => sts.issued.length === 2);
+  expect(sts.issued[0]?.end).toBeGreaterThan(Date.now());
+  await until("the new credentials", async () => (await provide()).accessKeyId !== accessKeyId);
+});
+
+test("a logger that throws costs nobody the credentials", async () => {
+  const sts = await startStrictSts();
+  const thrown: unknown[] = [];
+  const real = process.nextTick;
+  const later = jest.spyOn(process, "nextTick").mockImplementation((task, ...args) =>
+    real(() => {
+      try {
+        task(...args);
+      } catch (error) {
+        thrown.push(error);
+      }
+    }),
+  );
+  const info = (): never => {
+    throw new Error("disk full");
+  };
+  try {
+    await fromAssumeRole(sts.options({ logger: { ...silent, info } }))();
+    await until("the logger's error", () => thrown.length > 0);
+  } finally {
+    later.mockRestore();
+  }
+  expect(thrown).toEqual([new Error("disk full")]);
+});
+
 test.each<[string, (sts: StrictSts) => void]>([
   ["fails", (sts) => (sts.instead = () => errorXml(500, "InternalFailure"))],
   ["throttles", (sts) => (sts.instead = () => errorXml(400, "Throttling"))],
@@ -78,7 +112,7 @@ test.each<[string, (sts: StrictSts) => void]>([
     const sts = await startStrictSts();
     const warnings: string[] = [];
     const logger = { ...silent, warn: (text: string) => warnings.push(text) };
-    const provide = fromAssumeRole(sts.options({ logger, timeout: 500 }));
+    const provide = fromAssumeRole(sts.options({ logger, timeout: 2_000 }));
     const client = sdkClient(sts, provide);
     const who = async (): Promise<string> => (await provide()).accessKeyId;
     const first = await who();
@@ -90,7 +124,7 @@ test.each<[string, (sts: StrictSts) => void]>([
     expect(warnings).toEqual([
       expect.stringMatching(/^aws-hmac: the last credentials stay in use: STS AssumeRole: /),
     ]);
-    later = 60 * minute - 2_000;
+    later = 60 * minute - 30_000; // beside the seconds that this takes
     expect(await who()).toBe(first);
     expect((await client.send(new GetCallerIdentityCommand({}))).Arn).toBe(first);
 
