@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { type ClientRequest, request as http, type IncomingMessage } from "node:http";
 import { request as https } from "node:https";
 import process from "node:process";
-import { pipeline } from "node:stream/promises";
 import { AwsHmacError } from "../core/errors.js";
 import { CommandFailure, exitCodes } from "./failure.js";
 import { say, write } from "./output.js";
@@ -93,7 +92,8 @@ function upload(request: ClientRequest, file: BodyFile): void {
   let answered = false;
   const begin = (): void => {
     clearTimeout(patience);
-    pipeline(chunksOf(file), request).catch((error) => answered || request.destroy(error));
+    // not a pipeline, which would end the request with an error of its own
+    writeAll(request, chunksOf(file)).catch((error) => answered || request.destroy(error));
   };
   const patience = setTimeout(begin, longestConsent);
   request.once("continue", begin).once("close", () => clearTimeout(patience));
@@ -101,6 +101,13 @@ function upload(request: ClientRequest, file: BodyFile): void {
     answered = true;
     clearTimeout(patience);
   });
+}
+
+async function writeAll(request: ClientRequest, chunks: AsyncIterable<Buffer>): Promise<void> {
+  for await (const chunk of chunks) {
+    if (!request.write(chunk)) await once(request, "drain");
+  }
+  request.end();
 }
 
 function exitCodeOf(status: number): number {

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
@@ -290,6 +290,24 @@ describeWith(backend.needs, "aws-hmac sign", () => {
     const broken = await runCli([...args, "--send", `http://127.0.0.1:${port}`], { env });
     breaking.close();
     expect(broken).toMatchObject({ code: 3, stdout: "half", stderr: expect.stringContaining("ECONNRESET") });
+  });
+
+  test("a file that becomes shorter while it is sent is told", async () => {
+    const changing = file("changing", randomBytes(1000));
+    const server = createServer();
+    server.on("checkContinue", (_request, response) => {
+      truncateSync(changing, 10);
+      response.writeContinue();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const { code, stderr } = await runCli([...args, "--send", "-T", changing, `http://127.0.0.1:${port}/x`], {
+      env,
+    });
+    server.close();
+    expect([code, stderr]).toEqual([
+      ...[2, `aws-hmac: --upload-file: ${changing} was changed while it was sent [ERR_INVALID_ARGUMENT]\n`],
+    ]);
   });
 
   test("a server that refuses the headers is not sent the file", async () => {
