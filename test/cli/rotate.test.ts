@@ -1,8 +1,9 @@
-import { execFile } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import path from "node:path";
 import { openKey } from "../../lib/keys/open-key.js";
+import { listTpmKeys } from "../../lib/provision/tpm/housekeeping.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { importVaultKey } from "../../lib/provision/vault.js";
 import { HmacSigner } from "../../lib/sigv4/signer.js";
@@ -13,9 +14,13 @@ import { type Front, type Seen, startFront } from "../support/front.js";
 import { type Moto, startMoto } from "../support/moto.js";
 import { temporaryFolder } from "../support/process.js";
 import { callQueryApi } from "../support/query-api.js";
+import { relay } from "../support/relay.js";
 import { describeWith } from "../support/requirements.js";
 import { makeSoftHsm } from "../support/softhsm.js";
 import { startSwtpm } from "../support/swtpm.js";
+
+/** TPM_CC_EvictControl (TCG TPM 2.0 Part 2, 6.5.2): a key is kept. */
+const evictControl = 0x120;
 
 const { folder, remove } = temporaryFolder("cli-rotate");
 afterAll(remove);
@@ -377,7 +382,7 @@ describeWith(["moto", "openbao"], "aws-hmac rotate, with keys in Vault", () => {
   }
 });
 
-describeWith(["moto", "swtpm", "softhsm"], "aws-hmac rotate, with keys in devices", () => {
+describeWith(["moto", "swtpm", "tpm2-tools", "softhsm"], "aws-hmac rotate, with keys in devices", () => {
   let moto: Moto;
   beforeAll(async () => {
     moto = await startMoto();
@@ -421,6 +426,54 @@ describeWith(["moto", "swtpm", "softhsm"], "aws-hmac rotate, with keys in device
       hsm.remove();
     }
   });
+
+  test.each(["before", "after"] as const)(
+    "killed %s the TPM keeps the new key, and run again",
+    async (when) => {
+      const tpm = await startSwtpm();
+      const wire = await relay(tpm.tcti);
+      try {
+        const { id, secret } = await newUserKey(moto);
+        const { reference } = await importTpmKey(secret, { tcti: tpm.tcti, handle: 0x81008001 });
+        const at = (place: string): string => `${place}?tcti=${encodeURIComponent(wire.tcti)}`;
+        const args = ["rotate", "--yes", "--json", "-k", at("tpm:0x81008001"), "-i", id];
+        const env = { AWS_ENDPOINT_URL_IAM: moto.endpoint, XDG_STATE_HOME: folder };
+        const child = spawn(process.execPath, [cliProgram, ...args], {
+          env: cliEnvironment(env),
+          stdio: "ignore",
+        });
+        const ended = new Promise((resolve) => child.once("close", resolve));
+        wire.answer(async (command, ask) => {
+          const isKept = command.readUInt32BE(6) === evictControl;
+          const answer = isKept && when === "before" ? Buffer.alloc(0) : await ask(command);
+          if (isKept) child.kill("SIGKILL");
+          return answer;
+        });
+        await ended;
+        expect(child.signalCode).toBe("SIGKILL");
+        wire.answer((command, ask) => ask(command));
+        const lost = Object.keys(await accessKeys(moto)).find((one) => one !== id);
+        // what a resource manager does when a program ends
+        for (const kind of ["-t", "-l", "-s"]) execFileSync("tpm2_flushcontext", ["-T", tpm.tcti, kind]);
+
+        const { code, stdout, stderr } = await runCli(args, { env });
+        expect([code, stderr]).toEqual([0, expect.stringContaining('going on behind step "created"')]);
+        const { accessKeyId, reference: made } = JSON.parse(stdout);
+        expect(made).toBe(at("tpm:0x81008002"));
+        expect([await accessKeys(moto), accessKeyId === lost]).toEqual([
+          { [accessKeyId]: "Active" },
+          when === "after",
+        ]);
+        expect(await identityOf(moto, accessKeyId, reference.replace("8001", "8002"))).toBe(user);
+        expect((await listTpmKeys({ tcti: tpm.tcti })).map(({ handle }) => handle)).toEqual([
+          0x81008001, 0x81008002,
+        ]);
+      } finally {
+        await wire.stop();
+        await tpm.stop();
+      }
+    },
+  );
 
   test("what stands in the way is told, and nothing is changed", async () => {
     const tpm = await startSwtpm();
