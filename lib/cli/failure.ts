@@ -29,6 +29,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_KMS_DENIED",
   "ERR_VAULT_TOKEN",
   "ERR_VAULT_DENIED",
+  "ERR_MFA_CODE",
   "ERR_STS_DENIED",
   "ERR_STS_KEY_REJECTED",
   "ERR_IAM_DENIED",
