@@ -261,6 +261,13 @@ describeWith(["softhsm"], "aws-hmac doctor, a token", () => {
     expect(about("key")).toMatchObject([{ state: "ok", found: expect.stringMatching(/^signs \(pkcs11\)/) }]);
   });
 
+  test("a token that p11-kit knows too, and a key that is given twice, are told of once", async () => {
+    const again = key.replace(proxy.module, hsm.module);
+    const { about } = await examine(again, "--pin-env", "TEST_PIN", again);
+    expect(about(`token ${hsm.tokenLabel}`)).toHaveLength(1);
+    expect(about("key 1")).toMatchObject([{ state: "ok" }]);
+  });
+
   test.each([
     ["0x10000", "warning", "a wrong PIN was entered"],
     ["0x30000", "problem", "the next wrong PIN locks it"],

@@ -38,7 +38,7 @@ export function doctorCommand(): Command {
 }
 
 async function doctor(references: readonly string[], flags: Flags): Promise<void> {
-  const findings = await examine(references, flags);
+  const findings = unique(await examine(references, flags));
   if (flags.json) await writeJson({ findings });
   else await writeTable(["state", "what", "found"], findings.flatMap(rows));
   const problems = findings.filter(({ state }) => state === "problem").length;
@@ -93,6 +93,11 @@ async function signer(key: HmacKey, settings: Settings, flags: Flags): Promise<F
   ];
   if (!flags.sts || !accessKeyId || !region) return findings;
   return [...findings, ...(await sts({ key, accessKeyId, region, timeout: flags.timeout }))];
+}
+
+/** A token can be the key's and p11-kit's, and several keys be in one place. */
+function unique(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [JSON.stringify(finding), finding])).values()];
 }
 
 function rows({ state, what, found, remedy }: Finding): string[][] {
