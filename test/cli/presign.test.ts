@@ -88,6 +88,20 @@ for (const backend of backends.filter(({ name }) => name === "tpm" || name === "
       expect(stdout.trimEnd().split("\n")).toHaveLength(3);
     });
 
+    test("says at a terminal how far it is, and leaves nothing there", async () => {
+      const [file, out] = [path.join(folder, "many"), path.join(folder, "presigned")];
+      writeFileSync(file, `${place}/one\n`.repeat(600_000));
+      const { code, shown } = await runAtTerminal(["presign", "--stdin", ...args, ...who], [], {
+        env,
+        through: ["sh", "-c", '"$@" < "$0" > "$1"'.replace("$1", out), file],
+      });
+      expect(code).toBe(0);
+      const texts = shown.split("\r\x1b[K");
+      expect(texts.length).toBeGreaterThan(2);
+      expect([texts.at(0), texts.at(-1)]).toEqual(["", ""]);
+      for (const text of texts.slice(1, -1)) expect(text).toMatch(/^\d+ URLs$/);
+    });
+
     test("a line that is no URL ends it, after those before it", async () => {
       const { code, stdout, stderr } = await runCli(["presign", "--stdin", ...args, ...who], {
         env,

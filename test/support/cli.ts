@@ -32,14 +32,18 @@ export function runCli(
   });
 }
 
-/** Runs `aws-hmac` at a terminal of its own (Python's pty), on which each of `answers` is typed when its question is there. */
+/**
+ * Runs `aws-hmac` at a terminal of its own (Python's pty), on which each of `answers` is typed when its question is there.
+ *
+ * @param through a program that the command line is given to, as its arguments
+ */
 export async function runAtTerminal(
   args: readonly string[],
   answers: readonly { question: string; answer: string }[],
-  { env = {} }: { env?: NodeJS.ProcessEnv } = {},
+  { env = {}, through = [] }: { env?: NodeJS.ProcessEnv; through?: readonly string[] } = {},
 ): Promise<{ code: number | null; shown: string }> {
   const bridge = "import pty, os, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-  const child = spawn("python3", ["-c", bridge, process.execPath, cliProgram, ...args], {
+  const child = spawn("python3", ["-c", bridge, ...through, process.execPath, cliProgram, ...args], {
     env: cliEnvironment(env),
     stdio: ["pipe", "pipe", "inherit"],
   });

@@ -10,6 +10,7 @@ import { CommandFailure, exitCodes, Unconfirmed } from "../failure.js";
 import { type KeyFlags, openReference, withKeyOptions } from "../key-options.js";
 import { wholeNumber } from "../numbers.js";
 import { say, write, writeJson } from "../output.js";
+import { Progress } from "../progress.js";
 import { Settings } from "../settings.js";
 import { confirm } from "../terminal.js";
 
@@ -79,6 +80,8 @@ async function measured(reference: string, flags: Flags): Promise<[name: "MACs" 
   const run = async (name: "MACs" | "signatures", call: () => Promise<unknown>): Promise<void> => {
     await call(); // sessions and connections are made at the first
     say(`measuring ${name} for ${seconds} s`);
+    const begin = performance.now();
+    using _ = new Progress(() => `${Math.round((performance.now() - begin) / 1000)} of ${seconds} s`);
     const result = await measure(call, { seconds, concurrency, stop });
     if (result.latencies.count > 0) results.push([name, result]);
   };

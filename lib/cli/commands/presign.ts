@@ -5,6 +5,7 @@ import { type KeyFlags, openKeyOf, withSigningOptions } from "../key-options.js"
 import { readLines } from "../lines.js";
 import { wholeNumber } from "../numbers.js";
 import { write } from "../output.js";
+import { Progress } from "../progress.js";
 import { Settings } from "../settings.js";
 
 interface Flags extends KeyFlags {
@@ -52,8 +53,11 @@ async function presign(url: string | undefined, flags: Flags, command: Command):
 /** In chunks of 64 KiB: a write for each line would take longer than its signature. What came before an error is written. */
 async function writeLines(lines: AsyncIterable<string>): Promise<void> {
   let chunk = "";
+  let count = 0;
+  using _ = new Progress(() => `${count} URLs`);
   try {
     for await (const line of lines) {
+      count += 1;
       chunk += `${line}\n`;
       if (chunk.length < 65_536) continue;
       await write(chunk);
