@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from "node:child_process";
-import { chmodSync, chownSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
@@ -157,10 +157,9 @@ describeWith(tpm.needs, "aws-hmac doctor, a TPM", () => {
   });
 
   test("a device that this user may not open", async () => {
-    const { folder, remove } = temporaryFolder("doctor");
+    const folder = mkdtempSync("/var/tmp/aws-hmac-doctor-"); // TMPDIR may be closed to the other user
     const file = path.join(folder, "tpm");
     writeFileSync(file, "");
-    chmodSync(folder, 0o755);
     const run = async (): Promise<{ findings: Finding[] }> => {
       const reference = `tpm:0x81008001?tcti=${encodeURIComponent(`device:${file}`)}`;
       const options = {
@@ -175,6 +174,12 @@ describeWith(tpm.needs, "aws-hmac doctor, a TPM", () => {
       return JSON.parse(outcome.stdout);
     };
     try {
+      chmodSync(folder, 0);
+      expect((await run()).findings).toContainEqual({
+        ...{ state: "problem", what: file, found: "this user may not look where it is (EACCES)" },
+        remedy: "let this user search the folders above it (chmod +x)",
+      });
+      chmodSync(folder, 0o755);
       chmodSync(file, 0);
       expect((await run()).findings).toContainEqual({
         ...{ state: "problem", what: file },
@@ -191,7 +196,7 @@ describeWith(tpm.needs, "aws-hmac doctor, a TPM", () => {
         remedy: "usermod -aG daemon nobody, then log in again",
       });
     } finally {
-      remove();
+      rmSync(folder, { recursive: true });
     }
   });
 

@@ -1,4 +1,4 @@
-import { constants, readdirSync, readFileSync, statSync } from "node:fs";
+import { constants, readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { userInfo } from "node:os";
 import process from "node:process";
@@ -100,14 +100,29 @@ async function forbiddenDevice(device: string, isWanted: boolean): Promise<Findi
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return undefined; // told above, or by opening it
-    const { gid, mode } = statSync(device);
+    const state = isWanted ? problem : warning;
+    const status = statusOf(device);
+    if (!status) {
+      const remedy = "let this user search the folders above it (chmod +x)";
+      return state(device, `this user may not look where it is (${code})`, remedy);
+    }
+    const { gid, mode } = status;
     const group = groupName(gid);
     const remedy =
       (mode & 0o060) === 0o060 && gid !== 0
         ? `usermod -aG ${group} ${userInfo().username}, then log in again`
         : "install the udev rules of TPMs (Debian: tpm-udev), which give it to group tss";
     const found = `this user may not read and write it (${code}): mode ${(mode & 0o777).toString(8)}, group ${group}`;
-    return (isWanted ? problem : warning)(device, found, remedy);
+    return state(device, found, remedy);
+  }
+}
+
+/** Undefined where this user may not search its folder. */
+function statusOf(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch {
+    return undefined;
   }
 }
 
