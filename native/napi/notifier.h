@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <mutex>
 
@@ -24,14 +25,28 @@ class Notifier {
   void RemovePending(Napi::Env env);
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  /// Node calls a function again and again, up to a thousand times, while more wake-ups come meanwhile, and
+  /// the event loop stands still. So after this time the other function goes on, which the loop comes to by
+  /// itself.
+  static constexpr std::chrono::milliseconds kStretch{1};
+
+  napi_threadsafe_function MakeFunction(Napi::Env env, napi_threadsafe_function_call_js call);
+  void Call(napi_threadsafe_function function);
+  void OnWake(napi_env env);
   static void Wake(napi_env env, napi_value callback, void* context, void* data);
+  static void WakeLater(napi_env env, napi_value callback, void* context, void* data);
   static void Closed(napi_env env, void* data, void* context);
 
   const std::function<void(Napi::Env)> on_wake_;
-  std::mutex mutex_;  // held for each call: Node frees the function as soon as its finaliser returns
-  napi_threadsafe_function function_ = nullptr;
+  std::mutex mutex_;  // held for each call: Node frees the functions as soon as their finaliser returns
+  bool closed_ = false;
+  napi_threadsafe_function wake_ = nullptr;
+  napi_threadsafe_function wake_later_ = nullptr;
   std::atomic<bool> scheduled_ = false;
   size_t pending_ = 0;
+  Clock::time_point stretch_end_;
 };
 
 }  // namespace aws_hmac::napi

@@ -56,6 +56,28 @@ describeWith(["softhsm", "p11-kit", "opensc"], "a PKCS#11 key in SoftHSM", () =>
     }
   });
 
+  test("lets the event loop turn though each answer is there when the caller is done with the one before", async () => {
+    const key = await openPkcs11Key({ ...token, label: "signer" });
+    let [calls, longest] = [0, 0]; // since the last turn
+    const turn = (): void => {
+      calls = 0;
+      immediate = setImmediate(turn);
+    };
+    let immediate = setImmediate(turn);
+    try {
+      for (let call = 0; call < 500; call++) {
+        const answer = key.mac(Buffer.from("20261129"));
+        for (const end = performance.now() + 1; performance.now() < end; );
+        await answer;
+        longest = Math.max(longest, ++calls);
+      }
+    } finally {
+      clearImmediate(immediate);
+      await key.close();
+    }
+    expect(longest).toBeLessThan(10);
+  });
+
   test("is found by label, by id, and by both", async () => {
     await expectSigns({ ...token, label: "signer" });
     await expectSigns({ ...token, id });
