@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 const piece = 1 << 20;
 
 /**
- * How many times these bytes, or any of several of one length, are in a process's writable memory.
+ * How many times these bytes, or any of several of one length, are in a process's writable memory. The process stands still
+ * meanwhile: V8's threads give memory back at any time.
  *
  * @param where `javascript` leaves out what native code got from malloc: there Node and OpenSSL have their buffers, which it frees and nobody wipes
  */
@@ -13,6 +14,29 @@ export function copiesIn(
   pid: number,
   wanted: Uint8Array | readonly Uint8Array[],
   where: "all" | "javascript" = "all",
+): number {
+  process.kill(pid, "SIGSTOP");
+  try {
+    awaitStop(pid);
+    return search(pid, wanted, where);
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+}
+
+/** Returns when all threads of a process stand still. */
+function awaitStop(pid: number): void {
+  const isStopped = (thread: string): boolean =>
+    /\) [Tt] /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1"));
+  for (const end = performance.now() + 5_000; !readdirSync(`/proc/${pid}/task`).every(isStopped); ) {
+    if (performance.now() > end) throw new Error(`process ${pid} did not stop`);
+  }
+}
+
+function search(
+  pid: number,
+  wanted: Uint8Array | readonly Uint8Array[],
+  where: "all" | "javascript",
 ): number {
   const all = wanted instanceof Uint8Array ? [wanted] : wanted;
   const [{ length: size } = Buffer.alloc(0)] = all;
