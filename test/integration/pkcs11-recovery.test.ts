@@ -253,7 +253,9 @@ describeWith(
       expect(await hung).toEqual({ right: 0, codes: ["ERR_TIMEOUT"] });
       proxy.instruct();
       expect(await flood(key)).toEqual(allRight);
-      await Promise.all([key.close(), other.close()]);
+      // One after the other: both modules are one SoftHSM, which crashes where it is finalised under another one's call.
+      await key.close();
+      await other.close();
     });
   },
 );
