@@ -1,3 +1,8 @@
+/**
+ * The public interface.
+ *
+ * @module aws-hmac
+ */
 export type { Aead, AeadOptions } from "./core/aead.js";
 export type { KeyAlgorithm } from "./core/aws4-key.js";
 export type {

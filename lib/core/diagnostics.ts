@@ -17,9 +17,18 @@ export type CacheOutcome = "hit" | "wait" | "miss";
 
 /** One signature, or one signing key given out: channels `aws-hmac:sign` and `aws-hmac:export`. */
 export interface SignEvent extends OperationEvent {
+  /** Signature Version 4, or 4a. */
   readonly algorithm: "sigv4" | "sigv4a";
-  /** The credential scope. `region` of SigV4a is the region set. */
-  readonly scope: { readonly date: string; readonly region: string; readonly service: string };
+  /** The credential scope. */
+  readonly scope: {
+    /** The UTC day of the signing date: `yyyymmdd`. */
+    readonly date: string;
+    /** The region; of SigV4a the region set. */
+    readonly region: string;
+    /** The signing name of the service. */
+    readonly service: string;
+  };
+  /** How the signing key was come by. */
   readonly cache: CacheOutcome;
 }
 

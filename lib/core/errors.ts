@@ -11,7 +11,9 @@ export interface AwsHmacErrorOptions {
  * and remedy. A message never holds a secret, a PIN, a derived key or a session token.
  */
 export class AwsHmacError extends Error {
+  /** Which error it is: what programs compare. */
   readonly code: ErrorCode;
+  /** True when the same call may succeed later without any change. */
   readonly retryable: boolean;
 
   constructor(code: ErrorCode, message: string, options: AwsHmacErrorOptions = {}) {
@@ -232,4 +234,9 @@ export const errorCodes = [
   "ERR_ROTATION",
 ] as const;
 
+/**
+ * The code of an {@link AwsHmacError}.
+ *
+ * @useDeclaredType
+ */
 export type ErrorCode = (typeof errorCodes)[number];

@@ -1,7 +1,11 @@
 import { AwsHmacError } from "./errors.js";
 import { secretBuffer } from "./wipe.js";
 
-/** A password or a PIN: a string cannot be wiped, a Uint8Array is the caller's to wipe. */
+/**
+ * A password or a PIN: a string cannot be wiped, a Uint8Array is the caller's to wipe.
+ *
+ * @inline
+ */
 export type Secret = string | Uint8Array;
 
 /** Of the option `timeout` where a call has no other (milliseconds). */

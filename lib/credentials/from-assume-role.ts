@@ -7,7 +7,9 @@ import { type StsCall, type StsProviderOptions, stsProvider } from "./sts-provid
 
 /** STS AssumeRole's input; `RoleSessionName` is made up unless given. */
 export type AssumeRoleParams = Omit<AssumeRoleCommandInput, "RoleArn" | "RoleSessionName"> & {
+  /** The role. */
   RoleArn: string;
+  /** What AWS logs as the name of the session; `aws-hmac-` and a UUID by default. */
   RoleSessionName?: string | undefined;
 };
 

@@ -7,18 +7,27 @@ import { peerError } from "./peer.js";
 
 /** A client of Google Cloud KMS: a `KeyManagementServiceClient` of `@google-cloud/kms`. */
 export interface GcpKmsClient {
+  /** The calls to the service, by name. */
   readonly innerApiCalls: { readonly [name: string]: unknown };
+  /** Makes the connection. */
   initialize(): Promise<unknown>;
 }
 
 /** The settings of a `KeyManagementServiceClient` that matter most; it takes others too. */
 export interface GcpKmsClientConfig {
+  /** The service's host; Google's by default. */
   apiEndpoint?: string;
+  /** The service's port; 443 by default. */
   port?: number;
+  /** The project that is asked; that of the credentials by default. */
   projectId?: string;
+  /** Path of a service account's key file. */
   keyFilename?: string;
+  /** A service account's `client_email` and `private_key`. */
   credentials?: object;
+  /** A client of `google-auth-library`. */
   authClient?: object;
+  /** The cloud's domain; `googleapis.com` by default. */
   universeDomain?: string;
   /** `credentials` of `@grpc/grpc-js` for the connection. */
   sslCreds?: object;

@@ -40,7 +40,9 @@ export interface ImportedPkcs11Key {
   uri: string;
   /** As it was given. */
   initArgs?: string;
+  /** CKA_LABEL. */
   label: string;
+  /** CKA_ID. */
   id: Uint8Array;
   /** Whether the token says that the key may leave it wrapped by another key. False is as it should be. */
   extractable: boolean;

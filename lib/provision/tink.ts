@@ -36,6 +36,7 @@ export interface TinkImportOptions extends TinkKek {
 export interface ImportedTinkKey<Form extends string | Uint8Array = string | Uint8Array> {
   /** The encrypted keyset: JSON text, or bytes where `format` is `"binary"`. */
   keyset: Form;
+  /** The id of the key in the keyset. */
   keyId: number;
   /** What `openKey` takes, where the keyset was written to a file; without `kek` it wants the `aead` as well. */
   reference?: string;

@@ -38,9 +38,13 @@ export interface VaultImportOptions extends VaultServerOptions, TransitKey {
 export interface ImportedVaultKey {
   /** E.g. `vault:https://vault.example:8200/transit/signer?version=1`; the namespace is behind it, where there is one. */
   reference: string;
+  /** The server's URL. */
   address: string;
+  /** Where the Transit engine is mounted. */
   mount: string;
+  /** The key's name in it. */
   name: string;
+  /** The version that holds this secret. */
   keyVersion: number;
   /** Not there for the root namespace. */
   namespace?: string;

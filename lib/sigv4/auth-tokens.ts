@@ -6,11 +6,13 @@ import { urlOfRequest } from "./presigned-url.js";
 import { HmacSigner } from "./signer.js";
 import type { HmacSignerOptions } from "./signer-options.js";
 
+/** The options of {@link IamAuthTokens}: those of {@link HmacSigner} that matter here. */
 export type IamAuthTokensOptions = Pick<
   HmacSignerOptions,
   "key" | "accessKeyId" | "sessionToken" | "region" | "keyCache"
 >;
 
+/** How long a token is good, and from when. */
 export interface IamTokenTerms {
   /** Seconds, 1 to 900; 900 by default: how long the token opens a connection. A connection outlives its token. */
   expiresIn?: number | undefined;
@@ -22,10 +24,13 @@ export interface IamTokenTerms {
 export interface RdsTokenTarget extends IamTokenTerms {
   /** The endpoint's host name, as the client connects to it: it is signed. */
   hostname: string;
+  /** The endpoint's port: it is signed. */
   port: number;
+  /** The database's user, who must be allowed to log in by IAM. */
   username: string;
 }
 
+/** The ElastiCache or MemoryDB cache and the user that a token is for. */
 export interface CacheTokenTarget extends IamTokenTerms {
   /** The name of the replication group, cluster or serverless cache, in lower case; no host name. */
   name: string;
@@ -35,6 +40,7 @@ export interface CacheTokenTarget extends IamTokenTerms {
   serverless?: boolean | undefined;
 }
 
+/** The Aurora DSQL cluster that a token is for. */
 export interface DsqlTokenTarget extends IamTokenTerms {
   /** The cluster's endpoint. */
   hostname: string;
@@ -44,6 +50,7 @@ export interface DsqlTokenTarget extends IamTokenTerms {
 
 /** What an OAUTHBEARER callback of a Kafka client gives. */
 export interface MskToken {
+  /** The token, which the client sends. */
   token: string;
   /** When it is over. */
   expiration: Date;
@@ -134,6 +141,7 @@ export class IamAuthTokens implements AsyncDisposable {
     return this.#signer.close();
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

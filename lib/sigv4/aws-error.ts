@@ -2,7 +2,9 @@ import { SigningError } from "../core/errors.js";
 
 /** The two texts of a signature (AWS SigV4 guide, "canonical request" and "string to sign"). */
 export interface SignatureTexts {
+  /** The request as it is hashed. */
   canonicalRequest: string;
+  /** What the signature is the HMAC of. */
   stringToSign: string;
 }
 

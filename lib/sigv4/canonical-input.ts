@@ -6,7 +6,9 @@ import { wirePath } from "./uri.js";
 
 /** Smithy's HttpRequest; the protocol is `https:` unless given, and headers may have several values. */
 export type SignableRequest = Omit<HttpRequest, "headers" | "protocol"> & {
+  /** `https:` by default. */
   protocol?: string | undefined;
+  /** By name, in any case. */
   headers: Record<string, string | readonly string[] | undefined>;
 };
 

@@ -12,7 +12,11 @@ const algorithms = {
   sha256: { Digest: Sha256, length: 32 },
 } as const;
 
-/** A checksum over the whole body, sent behind it. */
+/**
+ * A checksum over the whole body, sent behind it.
+ *
+ * @useDeclaredType
+ */
 export type ChunkTrailer = keyof typeof algorithms;
 
 /** A trailer as it is announced: its header's name, the length of its value in characters, and its computation. */

@@ -5,6 +5,7 @@ import { type Difference, differences } from "./differences.js";
 import { isS3Family, presignS3 } from "./s3.js";
 import { Sha256 } from "./sha256.js";
 
+/** How the request would be signed, and what AWS said of it. */
 export interface ExplainOptions extends RequestPresigningArguments {
   /**
    * What AWS answered, with `SignatureDoesNotMatch`: the body (XML or JSON), its message, or the error of an SDK client. The

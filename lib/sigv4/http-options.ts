@@ -5,6 +5,7 @@ import type { SignableRequest } from "./canonical-input.js";
 import { parseQuery } from "./presigned-url.js";
 import type { HttpSigner } from "./web-request.js";
 
+/** How {@link signedHttpOptions} signs. */
 export interface HttpOptionsSigningArguments extends RequestSigningArguments {
   /** What will be written to the request, to be hashed. */
   body?: string | Uint8Array | undefined;
@@ -20,7 +21,16 @@ export async function signedHttpOptions<Options extends RequestOptions>(
   signer: HttpSigner,
   options: Options,
   { body, ...signing }: HttpOptionsSigningArguments = {},
-): Promise<Options & { method: string; path: string; headers: Record<string, string> }> {
+): Promise<
+  Options & {
+    /** In upper case. */
+    method: string;
+    /** With the query. */
+    path: string;
+    /** Names in lower case, `authorization` among them. */
+    headers: Record<string, string>;
+  }
+> {
   const { method = "GET" } = options;
   const hostname = options.hostname ?? options.host ?? "localhost";
   const [pathname = "", ...search] = (options.path ?? "/").split("?");

@@ -30,7 +30,9 @@ export type KeyCacheMode = "day" | "scope" | "none";
 export interface Scope {
   /** The UTC day of the request's signing date: `yyyymmdd`. */
   readonly date: string;
+  /** The region, as it is signed. */
   readonly region: string;
+  /** The signing name of the service. */
   readonly service: string;
 }
 

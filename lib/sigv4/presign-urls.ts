@@ -6,6 +6,11 @@ import { inOrder } from "./in-order.js";
 import type { PresignUrlItem, PresignUrlOptions, PresignUrlsOptions } from "./signer-options.js";
 import type { Items } from "./source.js";
 
+/**
+ * A URL, with options of its own or without.
+ *
+ * @inline
+ */
 export type UrlItem = string | URL | PresignUrlItem;
 
 /** The ways of a signer to presign URLs. */

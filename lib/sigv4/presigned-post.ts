@@ -10,9 +10,11 @@ export type PostCondition =
   | readonly ["eq" | "starts-with", `$${string}`, string]
   | readonly ["content-length-range", number, number];
 
+/** What {@link createPresignedPost} takes. */
 export interface PresignedPostOptions {
   /** Of service `s3`. It is not closed. */
   signer: HmacSigner;
+  /** The bucket's name. */
   bucket: string;
   /** The object's name; `${filename}` at its end stands for the name of the file that is sent. */
   key: string;
@@ -30,7 +32,9 @@ export interface PresignedPostOptions {
 
 /** A form that uploads one object. The field `file` is the last one that a browser sends. */
 export interface PresignedPost {
+  /** Where to send it: the `action` of an HTML form. */
   url: string;
+  /** What it holds besides the file. */
   fields: Record<string, string>;
 }
 

@@ -5,6 +5,7 @@ import { KeyCache, type KeyCacheMetrics, type KeyCacheMode } from "./key-cache.j
 import { opaqueChain } from "./opaque-chain.js";
 import type { KeySource } from "./signing-key-source.js";
 
+/** What {@link sdkIdentity} takes. */
 export interface SdkIdentityOptions {
   /** The key that holds `"AWS4" + secretAccessKey`, or a source of signing keys. Never closed here. */
   key: KeySource;

@@ -7,6 +7,7 @@ import { ChunkEncoder, type ChunkPlan, encodedLength } from "./chunk-encoder.js"
 import { type ChunkTrailer, type TrailerPlan, trailerPlan } from "./chunk-trailer.js";
 import type { KeyCache } from "./key-cache.js";
 
+/** What `signChunks` of {@link HmacSigner} takes beside the request. */
 export interface SignChunksOptions extends SigningArguments {
   /** Bytes of the body as you have it; by default what the request's content-length says. S3 takes no body of unknown length. */
   contentLength?: number | undefined;

@@ -8,6 +8,7 @@ import {
   webTarget,
 } from "./web-request.js";
 
+/** What {@link createSignedFetch} takes. */
 export interface SignedFetchOptions {
   /** It is not closed. */
   signer: HttpSigner;
@@ -15,6 +16,7 @@ export interface SignedFetchOptions {
   fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
 }
 
+/** `fetch`, but signed. */
 export type SignedFetch = (input: Request | string | URL, init?: RequestInit) => Promise<Response>;
 
 const mostRedirects = 20;

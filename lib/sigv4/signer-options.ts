@@ -4,6 +4,7 @@ import type { SignableRequest } from "./canonical-input.js";
 import type { KeyCacheMode } from "./key-cache.js";
 import type { KeySource } from "./signing-key-source.js";
 
+/** What {@link HmacSigner} is made with. */
 export interface HmacSignerOptions {
   /** The key that holds `"AWS4" + secretAccessKey`, or a source of signing keys. The signer never closes it. */
   key: KeySource;
@@ -25,6 +26,7 @@ export interface HmacSignerOptions {
   applyChecksum?: boolean | undefined;
 }
 
+/** What `presignUrl` takes beside the URL. */
 export interface PresignUrlOptions {
   /** `GET` by default. */
   method?: string | undefined;
@@ -38,9 +40,11 @@ export interface PresignUrlOptions {
 
 /** A URL with options of its own, which take precedence over those of the batch. */
 export interface PresignUrlItem extends PresignUrlOptions {
+  /** The URL. */
   url: string | URL;
 }
 
+/** What `presignUrls` takes beside the URLs: what is the same for all of them. */
 export interface PresignUrlsOptions extends PresignUrlOptions {
   /** Ends the batch: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;

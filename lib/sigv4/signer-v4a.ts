@@ -26,6 +26,7 @@ import { requestOfUrl, urlOfRequest } from "./presigned-url.js";
 import { isS3Family, presignS3 } from "./s3.js";
 import type { HmacSignerOptions, PresignUrlOptions } from "./signer-options.js";
 
+/** What {@link HmacSignerV4a} is made with. */
 export interface HmacSignerV4aOptions
   extends Omit<HmacSignerOptions, "key" | "region" | "keyCache" | "omitSessionToken"> {
   /** The key that holds `"AWS4A" + secretAccessKey`: imported with `algorithm: "sigv4a"`. The signer never closes it. */
@@ -119,6 +120,7 @@ export class HmacSignerV4a implements RequestSigner, RequestPresigner, AsyncDisp
     this.#keys.close();
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

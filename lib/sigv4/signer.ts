@@ -289,6 +289,7 @@ export class HmacSigner
     this.#keys.close();
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

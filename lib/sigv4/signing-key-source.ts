@@ -5,7 +5,7 @@ import { secretBuffer, wipe } from "../core/wipe.js";
 import type { Scope } from "./key-cache.js";
 
 /** What a signing key is good for: a UTC day (`yyyymmdd`), a region and a service. */
-export type SigningScope = Scope;
+export interface SigningScope extends Scope {}
 
 /**
  * Stands where a signer takes a key, and gives signing keys rather than MACs: in a worker thread, or a process, that gets

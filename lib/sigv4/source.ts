@@ -1,7 +1,11 @@
 /** How many items are read before the time is looked at. */
 const itemsPerLook = 8;
 
-/** What gives items, one after the other or some at a time. */
+/**
+ * What gives items, one after the other or some at a time.
+ *
+ * @inline
+ */
 export type Items<Item> = Iterable<Item | readonly Item[]> | AsyncIterable<Item | readonly Item[]>;
 
 type Step<Item> = IteratorResult<Item | readonly Item[]>;

@@ -5,6 +5,7 @@ import { requestOfUrl } from "./presigned-url.js";
 
 /** Signs requests: {@link HmacSigner} or {@link HmacSignerV4a}. */
 export interface HttpSigner {
+  /** The request with its signature in the headers. */
   sign(request: SignableRequest, options?: RequestSigningArguments): Promise<HttpRequest>;
 }
 

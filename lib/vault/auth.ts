@@ -4,7 +4,7 @@ import { isTokenText, readSecretFile } from "./secret-file.js";
 import type { VaultTokenCallback } from "./token.js";
 
 /** A secret, or what gives it when a login needs it. */
-export type VaultSecret = Secret | (() => Secret | Promise<Secret>);
+export type VaultSecret = string | Uint8Array | (() => string | Uint8Array | Promise<string | Uint8Array>);
 
 /** How a program logs in by AppRole. */
 export interface VaultAppRoleOptions {

@@ -8,6 +8,7 @@ import { isTokenText, longestText, readSecretFile, unusable } from "./secret-fil
 
 /** A token that a login gave. */
 export interface VaultLogin {
+  /** The token. */
   token: Secret;
   /** When it ends; without it, it is used until the server refuses it. */
   expiration?: Date | undefined;
@@ -34,7 +35,7 @@ export interface VaultTokenContext {
  */
 export type VaultTokenCallback = (
   context: VaultTokenContext,
-) => Secret | VaultLogin | Promise<Secret | VaultLogin>;
+) => string | Uint8Array | VaultLogin | Promise<string | Uint8Array | VaultLogin>;
 
 /** What a server says of a new or renewed token (`auth` in its answer). */
 export interface Granted {

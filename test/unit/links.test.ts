@@ -4,7 +4,8 @@ import path from "node:path";
 
 const root = path.join(__dirname, "..", "..");
 const guides = readdirSync(path.join(root, "docs")).filter((name) => name.endsWith(".md"));
-const pages = ["README.md", "CONTRIBUTING.md", ...guides.map((name) => `docs/${name}`)];
+const others = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md", "examples/README.md"];
+const pages = [...others, ...guides.map((name) => `docs/${name}`)];
 
 const textOf = (page: string): string =>
   readFileSync(path.join(root, page), "utf8").replaceAll(/```[\s\S]*?```/g, "");

@@ -7,7 +7,10 @@ import type { MacSource } from "../../core/hmac-key.js";
 import { wipe } from "../../core/wipe.js";
 
 /** A key as `mac` is all that it must have, and what is called when it is no longer needed. */
-export type FallbackSource = MacSource & { close?(): Promise<void> };
+export type FallbackSource = MacSource & {
+  /** Releases it. */
+  close?(): Promise<void>;
+};
 
 /** A message and its MAC by the key that answered first: what the other keys must give too. */
 export interface Proof {

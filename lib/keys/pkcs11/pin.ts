@@ -7,7 +7,7 @@ import { readPinFile } from "./pin-file.js";
 import type { UriPin } from "./uri.js";
 
 /** The user PIN: as it is, or a function that is asked for it once. */
-export type Pin = Secret | (() => Secret | Promise<Secret>);
+export type Pin = string | Uint8Array | (() => string | Uint8Array | Promise<string | Uint8Array>);
 
 /** How to log in to a token as its user (CKU_USER). The PIN is `pin`, else the URI's `pin-source` or `pin-value`, else `pinEnv`. */
 export interface Pkcs11Login {

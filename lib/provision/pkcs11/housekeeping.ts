@@ -36,6 +36,7 @@ export interface ListedPkcs11Key {
   label: string;
   /** CKA_ID; empty where the key has none. */
   id: Uint8Array;
+  /** CKA_KEY_TYPE. */
   keyType: "CKK_GENERIC_SECRET" | "CKK_SHA256_HMAC";
   /** Those that are true. */
   attributes: Pkcs11Attribute[];
@@ -49,10 +50,13 @@ export interface ListedPkcs11Key {
 export interface ListedPkcs11Token {
   /** Path of the module. */
   module: string;
-  /** The token's label, serial number, manufacturer and model, without their padding. */
+  /** The token's label, like the next three without its padding. */
   tokenLabel: string;
+  /** The token's serial number. */
   serial: string;
+  /** Who made the token. */
   manufacturer: string;
+  /** The token's model. */
   model: string;
   /** CK_SLOT_ID; it may change when the module is next started. */
   slotId: number;
@@ -65,11 +69,13 @@ export interface ListedPkcs11Token {
    * locks it; it is locked. Not every token tells.
    */
   pinState: "ok" | "count-low" | "final-try" | "locked";
+  /** The secret keys that can be seen. */
   keys: ListedPkcs11Key[];
 }
 
 /** What there is. */
 export interface Pkcs11Listing {
+  /** The tokens that match the options. */
   tokens: ListedPkcs11Token[];
   /** Modules of p11-kit's configuration that do not work, and why; empty when all do. */
   broken: string;

@@ -10,12 +10,20 @@ export type Pkcs11WrappingKey =
    * RSAES-OAEP with SHA-256, or SHA-1 where the token knows no other: encrypted in software for the RSA private key of
    * this `label` and `id` (CKA_UNWRAP), or for a pair that the token makes for this import alone.
    */
-  | ({ method: "rsa-oaep" } & Pkcs11KeyName)
+  | ({
+      /** With an RSA key. */
+      method: "rsa-oaep";
+    } & Pkcs11KeyName)
   /**
    * AES key wrap with padding (RFC 5649) under the AES key of this `label` and `id` (CKA_UNWRAP), whose 16, 24 or 32
    * bytes, `value`, are known here too. The array is not changed.
    */
-  | ({ method: "aes-kwp"; value: Uint8Array } & Pkcs11KeyName);
+  | ({
+      /** With an AES key. */
+      method: "aes-kwp";
+      /** The AES key. */
+      value: Uint8Array;
+    } & Pkcs11KeyName);
 
 /** How a new key is encrypted on its way to the token. */
 export type Pkcs11Wrapped = "rsa-oaep" | Pkcs11WrappingKey;

@@ -9,13 +9,17 @@ import { formatTpmKey, type TpmKeyBlobs } from "../../keys/tpm/tss2-pem.js";
 export interface TpmToHandle {
   /** A free persistent handle of the owner's range, 0x81000000..0x817FFFFF, or `free` for the first of those. */
   handle: number | "free";
+  /** For a file only. */
   output?: undefined;
+  /** For a file only. */
   policyInPem?: undefined;
 }
 
 /** A new key is given out as a file that this TPM alone can load. */
 export interface TpmToPem {
+  /** Says that a file is wanted. */
   output: "pem";
+  /** For a persistent key only. */
   handle?: undefined;
   /**
    * Whether the file says the key's policy, so that `openTpmKey({ pem })` needs none; true by default. tpm2-tools and
@@ -55,6 +59,7 @@ export function destination(
 
 /** A key that is persistent in the TPM: `openTpmKey({ handle })` opens it. */
 export interface ImportedTpmHandle {
+  /** Where the key is: 0x81… */
   handle: number;
   /** What `openKey` takes: the handle, and `tcti` where it was given. */
   reference: string;

@@ -27,7 +27,11 @@ const attributeBits = {
   x509sign: 19,
 } as const;
 
-/** An attribute of a TPM object, in the TCG's words. */
+/**
+ * An attribute of a TPM object, in the TCG's words.
+ *
+ * @useDeclaredType
+ */
 export type TpmAttribute = keyof typeof attributeBits;
 
 /** A persistent HMAC key in a TPM. */

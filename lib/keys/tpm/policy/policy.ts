@@ -9,7 +9,10 @@ export type TpmPolicy = readonly TpmPolicyStep[];
 /** One step: an object with exactly one of the members below. */
 export type TpmPolicyStep =
   | TpmPcrStep
-  | { /** TPM2_PolicyAuthValue: the key's own password, `auth.password`, is proved. */ authValue: true }
+  | {
+      /** TPM2_PolicyAuthValue: the key's own password, `auth.password`, is proved. */
+      authValue: true;
+    }
   | {
       /** TPM2_PolicyPassword: the same digest as `authValue`; the password is sent where `auth.mode` is `plain`. */
       password: true;
@@ -17,7 +20,10 @@ export type TpmPolicyStep =
   | TpmSecretStep
   | TpmDuplicationSelectStep
   | TpmAuthorizeStep
-  | { /** TPM2_PolicyNvWritten: for NV indices; no HMAC key satisfies it. */ nvWritten: boolean }
+  | {
+      /** TPM2_PolicyNvWritten: for NV indices; no HMAC key satisfies it. */
+      nvWritten: boolean;
+    }
   | {
       /** TPM2_PolicyCommandCode: the one command that is authorised. */
       commandCode: TpmCommand | number;
@@ -32,6 +38,7 @@ export type TpmPcrBank = "sha1" | "sha256" | "sha384" | "sha512";
 
 /** TPM2_PolicyPCR: these PCRs have these values. */
 export interface TpmPcrStep {
+  /** Which PCRs, and what is in them. */
   pcr: {
     /** `sha256` by default. */
     bank?: TpmPcrBank | undefined;
@@ -48,6 +55,7 @@ export interface TpmPcrStep {
 
 /** TPM2_PolicySecret: the password of something else in the TPM is proved. */
 export interface TpmSecretStep {
+  /** Whose password. */
   secret: {
     /** A hierarchy, or the handle of a persistent key (0x81…) or an NV index (0x01…). */
     object: "owner" | "endorsement" | "platform" | "lockout" | number;
@@ -62,6 +70,7 @@ export interface TpmSecretStep {
 
 /** TPM2_PolicyDuplicationSelect: duplication to one new parent. Using the key never satisfies it. */
 export interface TpmDuplicationSelectStep {
+  /** Where to, and what. */
   duplicationSelect: {
     /** The new parent's name. */
     newParentName: Uint8Array | string;
@@ -75,6 +84,7 @@ export interface TpmDuplicationSelectStep {
  * what was satisfied before it.
  */
 export interface TpmAuthorizeStep {
+  /** Whose signature, and over which policy. */
   authorize: {
     /** A PEM, whose object name is that of `tpm2_loadexternal -G rsa|ecc -u key.pem`, or a marshalled TPM2B_PUBLIC. */
     publicKey: Uint8Array | string;
@@ -90,7 +100,11 @@ export interface TpmAuthorizeStep {
   };
 }
 
-/** Commands that policies of HMAC keys name. */
+/**
+ * Commands that policies of HMAC keys name.
+ *
+ * @useDeclaredType
+ */
 export type TpmCommand = keyof typeof commandCodes;
 
 /** TPM_CC (TCG TPM 2.0 Part 2, 6.5.2). */
