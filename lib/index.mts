@@ -145,6 +145,7 @@ export {
   type TpmKeyOptions,
   type TpmKeySource,
   type TpmListOptions,
+  type TpmNewParent,
   type TpmOwnerAuth,
   type TpmParent,
   type TpmParentAuth,

@@ -62,6 +62,7 @@ export type {
   TpmAuthorizeStep,
   TpmCommand,
   TpmDuplicationSelectStep,
+  TpmNewParent,
   TpmPcrBank,
   TpmPcrStep,
   TpmPolicy,

@@ -26,10 +26,14 @@ export interface NativeTpmParentAuth {
 /** A key that is loaded under a parent in the TPM. */
 export interface NativeTpmLoad extends NativeTpmBlobs, NativeTpmParent, NativeTpmParentAuth {}
 
-/** A key that sessions are salted with; what is empty of `name` and `publicKey` is not compared. */
-export interface NativeTpmSaltKey extends NativeTpmParent {
+/** An object in the TPM, or a primary that is made for a moment. */
+export interface NativeTpmObject extends NativeTpmParent {
   /** Of the primary's hierarchy; at most 64 bytes, empty for none. */
   hierarchyPassword: Uint8Array;
+}
+
+/** A key that sessions are salted with; what is empty of `name` and `publicKey` is not compared. */
+export interface NativeTpmSaltKey extends NativeTpmObject {
   /** Name algorithm and digest of the public area. */
   name: Uint8Array;
   /** TPM_ALG_RSA (2 bytes), exponent (4) and modulus, or TPM_ALG_ECC, curve (2), x and y as long as the field. */
@@ -94,7 +98,7 @@ export interface NativeTpmPolicy {
 /** What the digest of a policy needs, and only the TPM knows. */
 export interface NativeTpmQuery extends NativeTpm {
   pcrs: NativePcrs[];
-  objects: { handle: number }[];
+  objects: NativeTpmObject[];
 }
 
 /** In the order of the query. */

@@ -123,7 +123,7 @@ function tpmOptions(flags: StsFlags & PeerFlags): OpenKeyOptions {
   return {
     tcti: tctiOf(tpmPath),
     ...(password !== undefined && !pcrs && { auth: { password } }),
-    ...(step && { policy: useEKParent ? [{ or: [[step], [duplicatedTo(name)]] }] : [step] }),
+    ...(step && { policy: useEKParent ? [{ or: [[step], [duplicatedTo(name, ofParent)]] }] : [step] }),
     ...(credentialFile && useEKParent && { parent: "ek-rsa" as const }),
     ...(credentialFile &&
       ofParent !== undefined && {
@@ -136,11 +136,12 @@ function tpmOptions(flags: StsFlags & PeerFlags): OpenKeyOptions {
 }
 
 /** The other branch of the policy that tpmcopy gives a key for another machine's endorsement key. */
-function duplicatedTo(newParentName: string | undefined): TpmPolicyStep {
+function duplicatedTo(
+  newParentName: string | undefined,
+  hierarchyPassword: string | undefined,
+): TpmPolicyStep {
   if (newParentName !== undefined) return { duplicationSelect: { newParentName } };
-  throw invalid(
-    "--useEKParent with --keyPass or --pcrs: give the endorsement key's name as well, --tpm-session-encrypt-with-name=000b…",
-  );
+  return { duplicationSelect: { newParent: "ek-rsa", hierarchyPassword } };
 }
 
 function tctiOf(tpmPath: string): string {

@@ -266,7 +266,11 @@ std::unique_ptr<Call> ReadTpm(uint64_t id, const Options& options) {
   tpm::PolicyQuery query{
       .tcti = options.String("tcti"), .timeout = TimeoutOf(options), .pcrs = {}, .objects = {}};
   for (const Options& pcrs : options.List("pcrs")) query.pcrs.push_back(PcrsOf(pcrs));
-  for (const Options& object : options.List("objects")) query.objects.push_back(object.Uint32("handle"));
+  for (const Options& object : options.List("objects")) {
+    query.objects.push_back({.handle = object.Uint32("parent"),
+                             .primary = PrimaryOf(object),
+                             .hierarchy_password = object.Secret("hierarchyPassword")});
+  }
   return std::make_unique<ReadTpmCall>(id, std::move(query));
 }
 

@@ -7,6 +7,7 @@
 #include "tpm/connection.h"
 #include "tpm/objects.h"
 #include "tpm/pcr_selection.h"
+#include "tpm/salt.h"
 
 namespace aws_hmac::tpm {
 namespace {
@@ -55,9 +56,14 @@ Bytes ReadPcrs(ESYS_CONTEXT& esys, TPML_PCR_SELECTION wanted) {
   return values;
 }
 
-Bytes ReadName(ESYS_CONTEXT& esys, uint32_t handle) {
+Object FindOrMake(ESYS_CONTEXT& esys, const NamedObject& object) {
+  if (object.handle >> TPM2_HR_SHIFT != TPM2_HT_PERMANENT) return FindPersistent(esys, object.handle);
+  return MakePrimary(esys, object.handle, object.primary, object.hierarchy_password);
+}
+
+Bytes ReadName(ESYS_CONTEXT& esys, const NamedObject& wanted) {
   try {
-    const Object object = FindPersistent(esys, handle);
+    const Object object = FindOrMake(esys, wanted);
     const auto name = ObjectName(esys, object.get());
     return {name->name, name->name + name->size};
   } catch (const Failure& failure) {
@@ -84,7 +90,9 @@ PolicyValues ReadPolicyValues(const PolicyQuery& query) {
   for (const PolicyPcr& pcrs : query.pcrs) {
     values.pcrs.push_back(ReadPcrs(connection.esys(), SelectionOf(pcrs)));
   }
-  for (const uint32_t handle : query.objects) values.names.push_back(ReadName(connection.esys(), handle));
+  for (const NamedObject& object : query.objects) {
+    values.names.push_back(ReadName(connection.esys(), object));
+  }
   return values;
 }
 

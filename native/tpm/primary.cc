@@ -89,10 +89,12 @@ Object CreatePrimary(ESYS_CONTEXT& esys, ESYS_TR hierarchy, Primary primary, ESY
                               &nothing, &no_pcr, &object, nullptr, nullptr, nullptr, nullptr);
   });
   if (IsWrongAuth(rc)) {
-    throw ToFailure(rc, "TPM2_CreatePrimary", "ERR_TPM_AUTH",
-                    std::string("the password of the TPM's ") + HierarchyName(hierarchy) +
-                        " hierarchy is wrong or was not given (option parentAuth.hierarchyPassword" +
-                        (hierarchy == ESYS_TR_RH_OWNER ? ", or ownerAuth of an import)" : ")"));
+    throw ToFailure(
+        rc, "TPM2_CreatePrimary", "ERR_TPM_AUTH",
+        std::string("the password of the TPM's ") + HierarchyName(hierarchy) +
+            " hierarchy is wrong or was not given (hierarchyPassword of the option parentAuth, saltKey "
+            "or duplicationSelect" +
+            (hierarchy == ESYS_TR_RH_OWNER ? ", or ownerAuth of an import)" : ")"));
   }
   if (Answered(rc, TPM2_RC_HIERARCHY)) {
     throw ToFailure(rc, "TPM2_CreatePrimary", "ERR_TPM_PARENT",

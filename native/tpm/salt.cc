@@ -34,15 +34,6 @@ Object Find(ESYS_CONTEXT& esys, const SaltKey& key) {
   }
 }
 
-// The password is to be proved before the salt key is there: salted with the NULL hierarchy's primary, the
-// proof tells nothing to who only listens, and bears no more than guessing by who alters what passes.
-Object Make(ESYS_CONTEXT& esys, const SaltKey& key) {
-  const OpenHierarchy hierarchy(esys, key.handle, key.hierarchy_password);
-  if (key.hierarchy_password.empty()) return CreatePrimary(esys, hierarchy.get(), key.primary);
-  const SessionHandle session = StartHmacSession(esys, FindSalt(esys, std::nullopt).get(), true);
-  return CreatePrimary(esys, hierarchy.get(), key.primary, session.get());
-}
-
 // The very area that ESYS encrypts the salt for; the TPM may answer another TPM2_ReadPublic differently.
 // Serialized are the handle, the name as the TPM gave it, the kind of resource (4 bytes) and the area.
 TPM2B_PUBLIC AreaInEsys(ESYS_CONTEXT& esys, ESYS_TR object) {
@@ -131,7 +122,8 @@ void RequireKnown(ESYS_CONTEXT& esys, ESYS_TR object, const SaltKey& key) {
 
 Object FindSalt(ESYS_CONTEXT& esys, const std::optional<SaltKey>& key) {
   if (!key) return CreatePrimary(esys, ESYS_TR_RH_NULL);
-  Object object = IsPersistent(*key) ? Find(esys, *key) : Make(esys, *key);
+  Object object = IsPersistent(*key) ? Find(esys, *key)
+                                     : MakePrimary(esys, key->handle, key->primary, key->hierarchy_password);
   try {
     RequireKnown(esys, object.get(), *key);
   } catch (const Failure&) {
@@ -139,6 +131,15 @@ Object FindSalt(ESYS_CONTEXT& esys, const std::optional<SaltKey>& key) {
     throw;
   }
   return object;
+}
+
+// Salted with the NULL hierarchy's primary, the proof tells nothing to who only listens, and bears no more
+// than guessing by who alters what passes.
+Object MakePrimary(ESYS_CONTEXT& esys, uint32_t hierarchy, Primary primary, const SecretBytes& password) {
+  const OpenHierarchy open(esys, hierarchy, password);
+  if (password.empty()) return CreatePrimary(esys, open.get(), primary);
+  const SessionHandle session = StartHmacSession(esys, FindSalt(esys, std::nullopt).get(), true);
+  return CreatePrimary(esys, open.get(), primary, session.get());
 }
 
 }  // namespace aws_hmac::tpm

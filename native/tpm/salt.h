@@ -12,4 +12,7 @@ namespace aws_hmac::tpm {
 /// ERR_TPM_SALT_KEY where the key is missing, cannot be a salt key, or is another than the known one.
 Object FindSalt(ESYS_CONTEXT& esys, const std::optional<SaltKey>& key);
 
+/// A primary, as CreatePrimary makes it; the hierarchy's password, if it has one, is proved and not sent.
+Object MakePrimary(ESYS_CONTEXT& esys, uint32_t hierarchy, Primary primary, const SecretBytes& password);
+
 }  // namespace aws_hmac::tpm

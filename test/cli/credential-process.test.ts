@@ -11,13 +11,11 @@ import {
 import { hostname } from "node:os";
 import path from "node:path";
 import { fromProcess } from "@aws-sdk/credential-providers";
-import type { TpmPolicyStep } from "../../lib/keys/tpm/policy/policy.js";
-import { importTpmKey } from "../../lib/provision/tpm.js";
-import { backends, type ChildKey, type Device, secretAccessKey } from "../support/backends.js";
+import { backends, type ChildKey, type Device } from "../support/backends.js";
 import { cliEnvironment, cliProgram, keyFlags, runAtTerminal, runCli } from "../support/cli.js";
 import type { Answer, Received } from "../support/http.js";
 import { startHttp } from "../support/http.js";
-import { runTool, temporaryFolder, until } from "../support/process.js";
+import { temporaryFolder, until } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
 import { accessKeyId, credentialsXml, end, errorXml, RoleArn } from "../support/sts.js";
 
@@ -119,10 +117,6 @@ describeWith(["softhsm"], "aws-hmac credential-process", () => {
     [["--persistentHandle", "handle"], /It must be a number such as 0x81008001/],
     [["--tpm-path", "nowhere", "--persistentHandle", "0x81008001"], /--tpm-path must be a device/],
     [["--pkcs-uri", "pkcs11:slot=0;object=key"], /add token=… or serial=…/],
-    [
-      ["--useEKParent", "--persistentHandle=0x81008001", "--pcrs=23"],
-      /--tpm-session-encrypt-with-name=000b…/,
-    ],
   ])("%j is refused before STS is asked", async (args, message) => {
     const { code, stdout, stderr } = await run(args);
     expect(stderr).toMatch(message);
@@ -310,96 +304,5 @@ describeWith(["softhsm"], "aws-hmac credential-process", () => {
         ...{ Action: "AssumeRole", RoleArn, RoleSessionName: "mysession", DurationSeconds: "3600" },
       });
     });
-  });
-});
-
-describeWith(["swtpm", "tpm2-tools"], "the flags of aws-tpm-process-credential", () => {
-  const tpm = backends.find(({ name }) => name === "tpm");
-  let device: Device;
-  let sts: Awaited<ReturnType<typeof startHttp>>;
-  let flags: string[];
-  let password: string;
-  let tcti: string;
-  const { folder, remove } = temporaryFolder("peer");
-  beforeAll(async () => {
-    device = (await tpm?.start()) as Device;
-    tcti = decodeURIComponent(device.child?.reference.split("tcti=")[1] ?? "");
-    sts = await startHttp((request) => credentialsXml(action(request)));
-    const [, port] = /port%3D(\d+)/.exec(device.child?.reference ?? "") ?? [];
-    password = (device.child as ChildKey).options.auth?.password as string;
-    flags = ["--aws-region=us-east-1", "--aws-access-key-id=AKIAPEER", `--tpm-path=127.0.0.1:${port}`];
-  });
-  afterAll(async () => {
-    await sts?.stop();
-    await device?.stop();
-    remove();
-  });
-  const run = (args: string[], env: NodeJS.ProcessEnv = {}): ReturnType<typeof runCli> =>
-    runCli(["credential-process", ...flags, ...args], {
-      env: { AWS_ENDPOINT_URL_STS: sts.endpoint, ...env },
-    });
-
-  test("a handle with a password, of which a warning tells", async () => {
-    for (const handle of ["0x81008001", String(0x81008001)]) {
-      const { code, stdout, stderr } = await run([
-        `-persistentHandle=${handle}`,
-        `-keyPass=${password}`,
-        "-timeout=5",
-      ]);
-      expect([code, JSON.parse(stdout).Version]).toEqual([0, 1]);
-      expect(stderr).toMatch(
-        /^aws-hmac: --keyPass is seen by everybody .* use TPM_KEY_AUTH or --password-file/,
-      );
-    }
-    const quiet = await run(["--persistentHandle=0x81008001"], { TPM_KEY_AUTH: password });
-    expect(quiet).toMatchObject({ code: 0, stderr: "" });
-  });
-
-  test("0x81008003 without a handle, and a wrong password is refused", async () => {
-    expect((await run([])).stderr).toMatch(/\[ERR_KEY_NOT_FOUND\]/);
-    expect((await run(["--persistentHandle=0x81008001", "--keyPass=wrong"])).code).toBe(4);
-  });
-
-  test("a key bound to PCRs", async () => {
-    const place = { tcti, handle: 0x81008010 };
-    await importTpmKey(Buffer.from(secretAccessKey), { ...place, policy: [{ pcr: { indices: [16] } }] });
-    const args = ["--persistentHandle=0x81008010", "-pcrs=16"];
-    expect(await run(args)).toMatchObject({ code: 0, stderr: "" });
-    expect((await run(args.slice(0, 1))).stderr).toContain("[ERR_TPM_POLICY]");
-    await runTool("tpm2_pcrextend", ["-T", tcti, `16:sha256=${"ab".repeat(32)}`]);
-    expect((await run(args)).code).toBe(4);
-  });
-
-  test("a key that tpmcopy has wrapped for the endorsement key, with a password or PCRs", async () => {
-    const [context, nameFile] = ["context", "name"].map((name) => path.join(folder, name)) as [
-      string,
-      string,
-    ];
-    await runTool("tpm2_createek", ["-T", tcti, "-G", "rsa", "-c", context]);
-    await runTool("tpm2_readpublic", ["-T", tcti, "-c", context, "-n", nameFile]);
-    await runTool("tpm2_flushcontext", ["-T", tcti, "-t"]);
-    const name = readFileSync(nameFile);
-    const keyFile = async (step: TpmPolicyStep, auth?: { password: string }): Promise<string> => {
-      const policy = [{ or: [[step], [{ duplicationSelect: { newParentName: name } }]] }];
-      const { pem } = await importTpmKey(Buffer.from(secretAccessKey), {
-        ...{ tcti, output: "pem", parent: "ek-rsa", policy, policyInPem: false },
-        ...(auth && { auth }),
-      });
-      const file = path.join(folder, `${auth ? "password" : "pcr"}.pem`);
-      writeFileSync(file, pem);
-      return file;
-    };
-    const ek = ["--useEKParent", `--tpm-session-encrypt-with-name=${name.toString("hex")}`];
-    const withPassword = [
-      "--credential-file",
-      await keyFile({ authValue: true }, { password: "of the key" }),
-      ...ek,
-    ];
-    expect((await run([...withPassword, "--keyPass", "of the key"])).code).toBe(0);
-    expect((await run([...withPassword, "--keyPass", "another"])).code).toBe(4);
-    const withPcrs = ["--credential-file", await keyFile({ pcr: { indices: [23] } }), ...ek];
-    expect((await run([...withPcrs, "--pcrs=23"])).code).toBe(0);
-    const other = ["--useEKParent", `--tpm-session-encrypt-with-name=000b${"00".repeat(32)}`];
-    expect((await run([...withPcrs.slice(0, 2), ...other, "--pcrs=23"])).code).not.toBe(0);
   });
 });

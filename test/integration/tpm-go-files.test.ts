@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import type { TpmPolicy } from "../../lib/keys/tpm/policy/policy.js";
+import type { TpmParent } from "../../lib/keys/tpm/parent.js";
+import type { TpmPolicy, TpmPolicyStep } from "../../lib/keys/tpm/policy/policy.js";
 import { policyDigest } from "../../lib/keys/tpm/policy/policy-digest.js";
 import { parseTss2Pem } from "../../lib/keys/tpm/tss2-pem.js";
 import type { TpmKeyOptions } from "../../lib/keys/tpm.js";
@@ -15,6 +16,10 @@ const file = (name: string): string => path.join(fixtures, `${name}.pem`);
 describeWith(["swtpm", "tpm2-tools"], "key files of Go programs", () => {
   const suite = tpmSuite(path.join(fixtures, "tpm2-00.permall"));
   const auth = { password: "go password" };
+  /** The policy that tpmcopy gives a key for another machine's endorsement key. */
+  const copied = (step: TpmPolicyStep, newParent: TpmParent): TpmPolicy => [
+    { or: [[step], [{ duplicationSelect: { newParent } }]] },
+  ];
 
   const files: [string, TpmKeyOptions][] = [
     ["transient-parent", {}],
@@ -29,6 +34,12 @@ describeWith(["swtpm", "tpm2-tools"], "key files of Go programs", () => {
     ["ek-ecc-transient", { parent: "ek-ecc" }],
     ["ek-rsa-transient", { parent: 0x81010001 }],
     ["ek-ecc-transient", { parent: 0x81010002 }],
+    [
+      "tpmcopy-password",
+      { parent: "ek-rsa", auth: { password: "bar" }, policy: copied({ authValue: true }, "ek-rsa") },
+    ],
+    ["tpmcopy-pcr", { parent: "ek-rsa", policy: copied({ pcr: { indices: [23] } }, "ek-rsa") }],
+    ["tpmcopy-pcr", { parent: 0x81010001, policy: copied({ pcr: { indices: [23] } }, 0x81010001) }],
   ];
 
   test.each(files)("%s %j opens and gives the right MACs", async (name, options) => {
@@ -55,6 +66,16 @@ describeWith(["swtpm", "tpm2-tools"], "key files of Go programs", () => {
     }
     await key.close();
     await expect(suite.open({ pemFile: file(name) })).rejects.toMatchObject({ code: "ERR_PEM_INVALID" });
+  });
+
+  test("a policy with a new parent that the TPM does not have", async () => {
+    const policy = copied({ authValue: true }, 0x81010003);
+    await expect(
+      suite.open({ pemFile: file("tpmcopy-password"), parent: "ek-rsa", policy }),
+    ).rejects.toMatchObject({
+      code: "ERR_INVALID_ARGUMENT",
+      message: expect.stringMatching(/newParent: the TPM has nothing at 0x81010003/),
+    });
   });
 
   test.each(["owner-password", "owner-created"])("%s is refused without its password", async (name) => {

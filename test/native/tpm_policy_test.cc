@@ -252,7 +252,10 @@ TEST_F(TpmPolicy, NoPasswordOfAPolicyStaysInMemory) {
 
 TEST_F(TpmPolicy, ReadsPcrsAndNames) {
   Import("", kHandle);
-  PolicyQuery query{.tcti = tcti_, .timeout = kDefaultTimeout, .pcrs = {}, .objects = {kHandle, kHandle + 1}};
+  PolicyQuery query{.tcti = tcti_, .timeout = kDefaultTimeout, .pcrs = {}, .objects = {}};
+  query.objects.push_back({.handle = kHandle});
+  query.objects.push_back({.handle = kHandle + 1});
+  query.objects.push_back({.handle = TPM2_RH_ENDORSEMENT, .primary = Primary::kEkRsa});
   query.pcrs.push_back({"", TPM2_ALG_SHA256, {0xff, 0xff, 0xff}, {}});
   query.pcrs.push_back({"", TPM2_ALG_SHA1, {1, 0, 0x80}, {}});
   query.pcrs.push_back({"", TPM2_ALG_SHA3_256, {1, 0, 0}, {}});
@@ -262,9 +265,10 @@ TEST_F(TpmPolicy, ReadsPcrsAndNames) {
   EXPECT_EQ(values.pcrs[0].size(), 24u * 32);
   EXPECT_EQ(values.pcrs[1].size(), 2u * 20);
   EXPECT_EQ(values.pcrs[2].size(), 0u);
-  ASSERT_EQ(values.names.size(), 2u);
+  ASSERT_EQ(values.names.size(), 3u);
   EXPECT_EQ(values.names[0].size(), 34u);
   EXPECT_TRUE(values.names[1].empty());
+  EXPECT_EQ(values.names[2].size(), 34u);
 }
 
 }  // namespace

@@ -112,13 +112,13 @@ describe("the policy in a TPM key file is read:", () => {
       "a duplication",
       "0188",
       `00000022000b${digest}00`,
-      { kind: "duplicationSelect", newParentName: hex("000b", digest) },
+      { kind: "duplicationSelect", at, newParentName: hex("000b", digest) },
     ],
     [
       "a duplication of one object",
       "0188",
       `0022000b${digest}0022000b${digest}01`,
-      { kind: "duplicationSelect", newParentName: hex("000b", digest), objectName: hex("000b", digest) },
+      { kind: "duplicationSelect", at, newParentName: hex("000b", digest), objectName: hex("000b", digest) },
     ],
   ])("%s", (_what, code, body, step) => {
     expect(readOne(command(code, body))).toEqual([{ at: "the key file's policy", steps: [step] }]);

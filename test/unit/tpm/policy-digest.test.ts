@@ -58,6 +58,26 @@ test.each<[string, unknown, string]>([
   ["a hierarchy's name", [{ secret: { object: "owner", name: "00" } }], "policy[0].secret.name is for keys"],
   ["a policyRef over 64 bytes", [{ secret: { object: "owner", policyRef: Buffer.alloc(65) } }], "policyRef"],
   ["no new parent", [{ duplicationSelect: {} }], "policy[0].duplicationSelect.newParentName"],
+  [
+    "a new parent twice",
+    [{ duplicationSelect: { newParentName: "00".repeat(34), newParent: "ek-rsa" } }],
+    "policy[0].duplicationSelect must have exactly one of",
+  ],
+  [
+    "an unknown parent",
+    [{ duplicationSelect: { newParent: "ek" } }],
+    "duplicationSelect.newParent must be a",
+  ],
+  [
+    "a password of a persistent parent",
+    [{ duplicationSelect: { newParent: 0x81010001, hierarchyPassword: "" } }],
+    "policy[0].duplicationSelect.hierarchyPassword is for",
+  ],
+  [
+    "a new parent without its TPM",
+    [{ duplicationSelect: { newParent: "ek-rsa" } }],
+    "policy[0].duplicationSelect.newParentName is needed where no TPM is asked",
+  ],
   ["a short name", [{ duplicationSelect: { newParentName: "000b" } }], "must be 22 to 66 bytes"],
   [
     "no hexadecimal",

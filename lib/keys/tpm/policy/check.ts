@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { invalid } from "../../../core/validate.js";
+import { type TpmParent, tpmParent } from "../parent.js";
 import { externalPublicArea, objectName, readPublicArea } from "../public-area.js";
 import { algorithms, StructureError, uint32 } from "../structures.js";
 import { bytesAt, isTrue, nameAt, objectAt, policyRefAt } from "./option-values.js";
@@ -107,9 +108,20 @@ function handleAt(object: unknown, at: string): number {
 }
 
 function checkDuplicationSelect(value: unknown, at: string): Step {
-  const { newParentName, objectName } = objectAt(value, at, "newParentName", "objectName");
+  const members = ["newParentName", "newParent", "hierarchyPassword", "objectName"];
+  const { newParentName, newParent, hierarchyPassword, objectName } = objectAt(value, at, ...members);
+  if ((newParentName === undefined) === (newParent === undefined)) {
+    throw invalid(`${at} must have exactly one of: ${at}.newParentName, ${at}.newParent`);
+  }
+  if (hierarchyPassword !== undefined && typeof newParent !== "string") {
+    throw invalid(`${at}.hierarchyPassword is for a newParent that is a primary`);
+  }
   return {
-    ...{ kind: "duplicationSelect", newParentName: nameAt(newParentName, `${at}.newParentName`) },
+    ...{ kind: "duplicationSelect", at },
+    ...(newParentName !== undefined
+      ? { newParentName: nameAt(newParentName, `${at}.newParentName`) }
+      : { newParent: tpmParent(newParent as TpmParent, `${at}.newParent`) }),
+    hierarchyPassword: hierarchyPassword as TpmSecretStep["secret"]["password"],
     objectName: objectName === undefined ? undefined : nameAt(objectName, `${at}.objectName`),
   };
 }

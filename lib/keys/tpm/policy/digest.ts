@@ -27,7 +27,8 @@ function extendBy(digest: Buffer, step: Step): Buffer {
       return hash(update(digest, "secret", known(step.name, step.at, "name")), step.policyRef);
     case "duplicationSelect": {
       // 23.15
-      const { objectName, newParentName } = step;
+      const { objectName } = step;
+      const newParentName = known(step.newParentName, step.at, "newParentName");
       const names = objectName ? [objectName, newParentName, uint8(1)] : [newParentName, uint8(0)];
       return update(digest, "duplicationSelect", ...names);
     }

@@ -178,12 +178,11 @@ function readSignature(signature: Buffer): Buffer | undefined {
   return readStructure(signature, "policySignature", read, refuse);
 }
 
-function readDuplicationSelect(body: StructureReader): Step {
+function readDuplicationSelect(body: StructureReader, at: string): Step {
   const objectName = body.sized("objectName");
   const newParentName = body.sized("newParentName");
-  return yesNo(body, "includeObject")
-    ? { kind: "duplicationSelect", newParentName, objectName }
-    : { kind: "duplicationSelect", newParentName };
+  const includesObject = yesNo(body, "includeObject");
+  return { kind: "duplicationSelect", at, newParentName, ...(includesObject && { objectName }) };
 }
 
 function readOr(body: StructureReader): Step | Unsupported {

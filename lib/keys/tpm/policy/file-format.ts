@@ -91,6 +91,7 @@ function command(step: Step): Buffer | undefined {
       return step.name && element("secret", uint32(step.handle), tpm2b(step.name), tpm2b(step.policyRef));
     case "duplicationSelect": {
       const { objectName, newParentName } = step;
+      if (newParentName === undefined) return undefined;
       const names = [tpm2b(objectName ?? Buffer.alloc(0)), tpm2b(newParentName)];
       return element("duplicationSelect", ...names, uint8(objectName ? 1 : 0));
     }

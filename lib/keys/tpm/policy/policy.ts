@@ -1,4 +1,5 @@
 import type { Secret } from "../../../core/validate.js";
+import type { TpmParent } from "../parent.js";
 
 /**
  * A TPM policy (enhanced authorisation): steps that must all be satisfied, in this order. Digests and names are bytes or
@@ -71,13 +72,28 @@ export interface TpmSecretStep {
 /** TPM2_PolicyDuplicationSelect: duplication to one new parent. Using the key never satisfies it. */
 export interface TpmDuplicationSelectStep {
   /** Where to, and what. */
-  duplicationSelect: {
-    /** The new parent's name. */
-    newParentName: Uint8Array | string;
+  duplicationSelect: TpmNewParent & {
     /** The name of the one object that may be duplicated; any when left out. */
     objectName?: Uint8Array | string | undefined;
   };
 }
+
+/** Which parent a key may be duplicated to. */
+export type TpmNewParent =
+  | {
+      /** Its name. */
+      newParentName: Uint8Array | string;
+      /** Not beside its name. */
+      newParent?: undefined;
+    }
+  | {
+      /** A parent in this TPM, which is asked for its name; a primary such as `ek-rsa` is made for that. */
+      newParent: TpmParent;
+      /** Needed to make a primary where its hierarchy has a password; at most 64 bytes. */
+      hierarchyPassword?: Uint8Array | string | undefined;
+      /** Read from the TPM. */
+      newParentName?: undefined;
+    };
 
 /**
  * TPM2_PolicyAuthorize: any policy that the owner of a key has signed. It must be the first step, since the TPM forgets

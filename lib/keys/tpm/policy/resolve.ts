@@ -1,9 +1,18 @@
 import { createHash } from "node:crypto";
 import type { Connection } from "../../../binding/connection.js";
-import type { NativeTpmValues } from "../../../binding/native-tpm.js";
+import type { NativeTpmObject, NativeTpmParent, NativeTpmValues } from "../../../binding/native-tpm.js";
 import { invalid } from "../../../core/validate.js";
+import { wipe } from "../../../core/wipe.js";
+import { secretOfTpm } from "../options.js";
 import { hashName } from "../structures.js";
-import { needsTpm, type PcrStep, pcrBits, type SecretStep, type Step } from "./steps.js";
+import {
+  type DuplicationSelectStep,
+  needsTpm,
+  type PcrStep,
+  pcrBits,
+  type SecretStep,
+  type Step,
+} from "./steps.js";
 
 /** Which TPM to ask, and how long. */
 export interface PolicyTpm {
@@ -27,21 +36,46 @@ export async function resolvePolicy(
 ): Promise<Step[]> {
   if (!needsTpm(steps)) return [...steps];
   const pcrs: PcrStep[] = [];
-  const secrets: SecretStep[] = [];
+  const named: Named[] = [];
   visit(steps, (step) => {
     if (step.kind === "pcr" && step.digest === undefined) pcrs.push(step);
-    if (step.kind === "secret" && step.name === undefined) secrets.push(step);
+    if (step.kind === "secret" && step.name === undefined) {
+      named.push({ step, at: `${step.at}.object`, place: { parent: step.handle, primary: "ecc" } });
+    }
+    if (step.kind === "duplicationSelect" && step.newParent !== undefined) {
+      named.push({ step, at: `${step.at}.newParent`, place: step.newParent });
+    }
   });
-  const query = {
-    ...place,
-    pcrs: pcrs.map((step) => ({
-      ...{ at: step.at, bank: step.bank, selected: pcrBits(step), digest: Buffer.alloc(0) },
-    })),
-    objects: secrets.map(({ handle }) => ({ handle })),
-  };
-  const values = await connection.readTpm(query, { timeout: call });
-  const known = new Map<Step, Step>([...digests(pcrs, values), ...names(secrets, values)]);
-  return replace(steps, known);
+  const objects: NativeTpmObject[] = [];
+  try {
+    for (const one of named) objects.push(objectOf(one));
+    const query = {
+      ...place,
+      pcrs: pcrs.map((step) => ({
+        ...{ at: step.at, bank: step.bank, selected: pcrBits(step), digest: Buffer.alloc(0) },
+      })),
+      objects,
+    };
+    const values = await connection.readTpm(query, { timeout: call });
+    const known = new Map<Step, Step>([...digests(pcrs, values), ...names(named, values)]);
+    return replace(steps, known);
+  } finally {
+    for (const { hierarchyPassword } of objects) wipe(hierarchyPassword);
+  }
+}
+
+/** A step that the name of an object in the TPM is missing in. */
+interface Named {
+  step: SecretStep | DuplicationSelectStep;
+  /** The option's path. */
+  at: string;
+  place: NativeTpmParent;
+}
+
+function objectOf({ step, place }: Named): NativeTpmObject {
+  const password = step.kind === "duplicationSelect" ? step.hierarchyPassword : undefined;
+  const option = `${step.at}.hierarchyPassword`;
+  return { ...place, hierarchyPassword: secretOfTpm(option, password ?? "", 64) };
 }
 
 /** Whether satisfying the policy needs digests of branches or of what was signed. */
@@ -61,13 +95,13 @@ function digests(steps: PcrStep[], { pcrs }: NativeTpmValues): [Step, Step][] {
   });
 }
 
-function names(steps: SecretStep[], { names }: NativeTpmValues): [Step, Step][] {
-  return steps.map((step, index) => {
+function names(named: Named[], { names }: NativeTpmValues): [Step, Step][] {
+  return named.map(({ step, at, place }, index) => {
     const name = Buffer.from(names[index] ?? []);
     if (name.length === 0) {
-      throw invalid(`${step.at}.object: the TPM has nothing at 0x${step.handle.toString(16)}; give its name`);
+      throw invalid(`${at}: the TPM has nothing at 0x${place.parent.toString(16)}; give its name`);
     }
-    return [step, { ...step, name }];
+    return [step, step.kind === "secret" ? { ...step, name } : { ...step, newParentName: name }];
   });
 }
 

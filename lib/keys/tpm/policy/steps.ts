@@ -1,3 +1,4 @@
+import type { NativeTpmParent } from "../../../binding/native-tpm.js";
 import type { Secret } from "../../../core/validate.js";
 import { uint8, uint16, uint32 } from "../structures.js";
 
@@ -6,7 +7,7 @@ export type Step =
   | PcrStep
   | { kind: "authValue" | "password" }
   | SecretStep
-  | { kind: "duplicationSelect"; newParentName: Buffer; objectName?: Buffer | undefined }
+  | DuplicationSelectStep
   | AuthorizeStep
   | { kind: "nvWritten"; written: boolean }
   | { kind: "commandCode"; code: number }
@@ -33,6 +34,16 @@ export interface SecretStep {
   name?: Buffer | undefined;
   policyRef: Buffer;
   password?: Secret | undefined;
+}
+
+export interface DuplicationSelectStep {
+  kind: "duplicationSelect";
+  at: string;
+  /** Undefined where only the TPM knows it: then it is that of `newParent`. */
+  newParentName?: Buffer | undefined;
+  newParent?: NativeTpmParent | undefined;
+  hierarchyPassword?: Secret | undefined;
+  objectName?: Buffer | undefined;
 }
 
 export interface AuthorizeStep {
@@ -78,6 +89,7 @@ export function needsTpm(steps: readonly Step[]): boolean {
   return steps.some((step) => {
     if (step.kind === "pcr") return step.digest === undefined;
     if (step.kind === "secret") return step.name === undefined;
+    if (step.kind === "duplicationSelect") return step.newParentName === undefined;
     if (step.kind === "or") return step.branches.some(needsTpm);
     return step.kind === "authorize" && needsTpm(step.policy ?? []);
   });
