@@ -1,6 +1,7 @@
 // npm run build: whatever a clean checkout lacks (system packages, npm packages), then the addon and dist/.
 import { rmSync, statSync } from "node:fs";
 import path from "node:path";
+import { loadFolderOnUse } from "./load-on-use.mjs";
 import { npm, program, root, run, say, tool } from "./run.mjs";
 import { requirePackages } from "./setup.mjs";
 
@@ -26,8 +27,10 @@ export async function build() {
   await buildAddon();
   say("compiling TypeScript: tsc");
   // A file whose source is gone must not linger: dist is what gets packed.
-  rmSync(path.join(root, "dist"), { recursive: true, force: true });
+  const dist = path.join(root, "dist");
+  rmSync(dist, { recursive: true, force: true });
   await run(tool("tsc"), ["-p", "tsconfig.json"]);
+  loadFolderOnUse(dist);
 }
 
 await program(import.meta.url, build);

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { ALWAYS_UNSIGNABLE_HEADERS } from "@smithy/signature-v4";
 import type { HttpRequest } from "@smithy/types";
 import { escapeUri } from "./uri.js";
 
@@ -32,11 +31,28 @@ export function canonicalQuery(query: HttpRequest["query"]): string {
   return names.map((name) => parameters.get(name)).join("&");
 }
 
+/** Smithy's ALWAYS_UNSIGNABLE_HEADERS: smithy itself is loaded only where it signs. */
+export const unsignedHeaders: ReadonlySet<string> = new Set([
+  "authorization",
+  "cache-control",
+  "connection",
+  "expect",
+  "from",
+  "keep-alive",
+  "max-forwards",
+  "pragma",
+  "referer",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "user-agent",
+  "x-amzn-trace-id",
+]);
+
 /** Whether smithy signs a header of this name, in lower case, when it is not told otherwise. */
 function isSigned(name: string): boolean {
-  return (
-    !Object.hasOwn(ALWAYS_UNSIGNABLE_HEADERS, name) && !name.startsWith("proxy-") && !name.startsWith("sec-")
-  );
+  return !unsignedHeaders.has(name) && !name.startsWith("proxy-") && !name.startsWith("sec-");
 }
 
 /** The headers as they are signed, each on a line, and their names. */

@@ -57,7 +57,7 @@ export function presignTerms(given: PresignUrlOptions): PresignTerms | undefined
 }
 
 /**
- * Presigns URLs of which only the host is signed, with keys that are in memory. Gives byte for byte what
+ * Presigns URLs of which only the host is signed, at once with keys that are in memory. Gives byte for byte what
  * @smithy/signature-v4 does; whatever is unusual is left to it.
  */
 export class FastPresigner {
@@ -92,15 +92,28 @@ export class FastPresigner {
    * @param now milliseconds since 1970
    */
   presign(parts: UrlParts, terms: PresignTerms, region: string, now: number): string | undefined {
-    const { method, second = Math.floor(now / 1000), expiresIn } = terms;
-    const template = this.#templateOf(second, region, expiresIn);
+    const template = this.#templateOf(terms, region, now);
     if (!template) return undefined;
-    if (parts.host !== this.#host) this.#setHost(parts.host);
-    const query = parts.before + template.canonicalQuery + parts.after;
-    const request = `${method}\n${parts.canonicalPath}\n${query}${this.#tail}`;
     const { scope, head } = template.context;
-    const signature = this.#keys.signNow(scope, head, hash("sha256", request, "hex"));
+    const signature = this.#keys.signNow(scope, head, this.#hashedRequest(parts, terms, template));
     return signature && parts.url + template.query + signature + this.#end;
+  }
+
+  /** The same with a key that may have to come first; undefined where the region is none. Rejects as the key does. */
+  presignLater(
+    parts: UrlParts,
+    terms: PresignTerms,
+    region: string,
+    now: number,
+  ): Promise<string> | undefined {
+    const template = this.#templateOf(terms, region, now);
+    if (!template) return undefined;
+    const { scope, head } = template.context;
+    const stringToSign = Buffer.from(head + this.#hashedRequest(parts, terms, template), "latin1");
+    const url = parts.url + template.query;
+    return this.#keys
+      .sign(scope, stringToSign)
+      .then((signature) => url + signature.toString("hex") + this.#end);
   }
 
   /**
@@ -114,8 +127,7 @@ export class FastPresigner {
     region: string,
     now: number,
   ): string[] {
-    const { method, second = Math.floor(now / 1000), expiresIn } = terms;
-    const template = this.#templateOf(second, region, expiresIn);
+    const template = this.#templateOf(terms, region, now);
     if (!template) return [];
     let lines = "";
     let end = from;
@@ -130,7 +142,7 @@ export class FastPresigner {
     if (this.#urls.lastHost !== this.#host) this.#setHost(this.#urls.lastHost);
     const { scope, head } = template.context;
     const requests = {
-      before: `${method}\n`,
+      before: `${terms.method}\n`,
       lines,
       after: `\n${template.canonicalQuery}${this.#tail}`,
       count,
@@ -145,13 +157,22 @@ export class FastPresigner {
     return presigned;
   }
 
+  /** The canonical request's SHA-256 in hex digits. */
+  #hashedRequest(parts: UrlParts, { method }: PresignTerms, { canonicalQuery }: Template): string {
+    if (parts.host !== this.#host) this.#setHost(parts.host);
+    const query = parts.before + canonicalQuery + parts.after;
+    return hash("sha256", `${method}\n${parts.canonicalPath}\n${query}${this.#tail}`, "hex");
+  }
+
   #setHost(host: string): void {
     const payload = this.#settings.isS3 ? "UNSIGNED-PAYLOAD" : emptyPayloadHash;
     this.#host = host;
     this.#tail = flat(`\nhost:${host}\n\nhost\n${payload}`);
   }
 
-  #templateOf(second: number, region: string, expiresIn: number): Template | undefined {
+  /** @param now milliseconds since 1970 */
+  #templateOf(terms: PresignTerms, region: string, now: number): Template | undefined {
+    const { second = Math.floor(now / 1000), expiresIn } = terms;
     const context = this.#contexts.of(second, region);
     if (context !== this.#template?.context || expiresIn !== this.#template?.expiresIn) {
       this.#template = context && makeTemplate(context, expiresIn, this.#settings.sessionToken);

@@ -11,7 +11,7 @@ export interface SignSettings extends SigningIdentity {
 }
 
 /**
- * Signs the headers of requests with keys that are in memory. Gives byte for byte what @smithy/signature-v4 does;
+ * Signs the headers of requests, at once with keys that are in memory. Gives byte for byte what @smithy/signature-v4 does;
  * whatever is unusual is left to it.
  */
 export class FastSigner {
@@ -26,7 +26,7 @@ export class FastSigner {
   }
 
   /**
-   * The signed request; undefined where it is better signed by the general path, or the key is not there.
+   * The signed request, or its promise where the key is not there; undefined where it is better signed by the general path.
    *
    * @param request as `canonicalInput` gives it, which nobody else has
    */
@@ -39,7 +39,7 @@ export class FastSigner {
       signingService,
     }: RequestSigningArguments & { signingDate: Date },
     region: string,
-  ): HttpRequest | undefined {
+  ): HttpRequest | Promise<HttpRequest> | undefined {
     const {
       method,
       protocol,
@@ -68,21 +68,28 @@ export class FastSigner {
     const { lines, names } = canonicalHeaders(headers);
     const canonicalPath = uriEscapePath ? normalisedPath(path) : path;
     const canonical = `${method}\n${canonicalPath}\n${canonicalQuery(query)}\n${lines}\n${names}\n${payload}`;
-    const signature = this.#keys.signNow(context.scope, context.head, hash("sha256", canonical, "hex"));
-    if (signature === undefined) return undefined;
-    headers.authorization = `AWS4-HMAC-SHA256 Credential=${context.credential}, SignedHeaders=${names}, Signature=${signature}`;
-    return {
-      method,
-      hostname,
-      port,
-      query,
-      headers,
-      body,
-      protocol,
-      path,
-      username,
-      password,
-      fragment,
-    } as HttpRequest;
+    const hashedRequest = hash("sha256", canonical, "hex");
+    const { scope, head, credential } = context;
+    const signed = (signature: string): HttpRequest => {
+      headers.authorization = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`;
+      return {
+        method,
+        hostname,
+        port,
+        query,
+        headers,
+        body,
+        protocol,
+        path,
+        username,
+        password,
+        fragment,
+      } as HttpRequest;
+    };
+    const signature = this.#keys.signNow(scope, head, hashedRequest);
+    if (signature !== undefined) return signed(signature);
+    return this.#keys
+      .sign(scope, Buffer.from(head + hashedRequest, "latin1"))
+      .then((late) => signed(late.toString("hex")));
   }
 }

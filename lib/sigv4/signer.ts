@@ -1,5 +1,5 @@
 import { isUint8Array } from "node:util/types";
-import { SignatureV4 } from "@smithy/signature-v4";
+import { SignatureV4, type SignatureV4CryptoInit, type SignatureV4Init } from "@smithy/signature-v4";
 import type {
   EventSigner,
   EventSigningArguments,
@@ -58,7 +58,6 @@ export class HmacSigner
   implements RequestSigner, RequestPresigner, StringSigner, EventSigner, MessageSigner, AsyncDisposable
 {
   readonly #keys: KeyCache;
-  readonly #smithy: SignatureV4;
   readonly #signer: FastSigner;
   readonly #presigner: FastPresigner;
   readonly #clock: Clock;
@@ -70,6 +69,7 @@ export class HmacSigner
   readonly #isS3: boolean;
   readonly #uriEscapePath: boolean;
   readonly #applyChecksum: boolean;
+  #general: SignatureV4 | undefined;
   #closed = false;
 
   /**
@@ -98,18 +98,6 @@ export class HmacSigner
       ...{ isS3, uriEscapePath, unsignedToken: this.#unsignedToken },
     });
     this.#signer = new FastSigner(this.#keys, { ...identity, uriEscapePath, applyChecksum });
-    const { secretAccessKey, sha256 } = opaqueChain(this.#keys);
-    this.#smithy = new SignatureV4({
-      service,
-      region: () => this.#signingRegion(),
-      credentials: {
-        ...{ accessKeyId, secretAccessKey },
-        ...(identity.sessionToken === undefined ? {} : { sessionToken: identity.sessionToken }),
-      },
-      sha256,
-      uriEscapePath: this.#uriEscapePath,
-      applyChecksum: this.#applyChecksum,
-    });
   }
 
   /** The request to send, with its `authorization` header. The given one is not changed. */
@@ -147,9 +135,10 @@ export class HmacSigner
     const region =
       checked.signingRegion ??
       (typeof this.#region === "string" ? checkRegion(this.#region) : await this.#signingRegion());
-    const signed =
+    const signing =
       this.#signer.sign(request, checked, region) ??
-      (await this.#smithy.sign(request, { ...checked, signingRegion: region }));
+      this.#smithy.sign(request, { ...checked, signingRegion: region });
+    const signed = signing instanceof Promise ? await signing : signing;
     if (this.#unsignedToken !== undefined) signed.headers["x-amz-security-token"] = this.#unsignedToken;
     checkSendable(signed.headers);
     return Object.assign(signed, { path });
@@ -189,9 +178,16 @@ export class HmacSigner
 
   /** The presigned URL. `url` may have a query; its fragment is dropped. */
   async presignUrl(url: string | URL, options: PresignUrlOptions = {}): Promise<string> {
-    const fast = this.#presignNow(url, presignTerms(options));
-    const presigned = typeof fast === "string" ? fast : await fast;
-    return presigned ?? this.#presignUrl(url, options);
+    const terms = presignTerms(options);
+    const parts = terms && this.#presigner.read(url);
+    if (!terms || !parts) return this.#presignUrl(url, options);
+    const region = typeof this.#region === "function" ? await this.#signingRegion() : this.#region;
+    const now = this.#clock.now();
+    return (
+      this.#presigner.presign(parts, terms, region, now) ??
+      this.#presigner.presignLater(parts, terms, region, now) ??
+      this.#presignUrl(url, options)
+    );
   }
 
   /**
@@ -212,8 +208,9 @@ export class HmacSigner
           ? this.#presigner.presignLike(items, from, terms, this.#region, this.#clock.now())
           : [],
       now: (url: string | URL, terms: PresignTerms | undefined): string | undefined => {
-        const presigned = typeof this.#region === "string" ? this.#presignNow(url, terms) : undefined;
-        return typeof presigned === "string" ? presigned : undefined;
+        const parts = terms && this.#presigner.read(url);
+        if (!terms || !parts || typeof this.#region !== "string") return undefined;
+        return this.#presigner.presign(parts, terms, this.#region, this.#clock.now());
       },
       later: (url: string | URL, own: PresignUrlOptions): Promise<string> => this.presignUrl(url, own),
     };
@@ -224,18 +221,6 @@ export class HmacSigner
     const { method = "GET", headers = {}, expiresIn = defaultExpiry, signingDate = this.#now() } = options;
     const request = requestOfUrl(url, method, headers);
     return urlOfRequest(await this.presign(request, { ...options, expiresIn, signingDate }));
-  }
-
-  /** At once where it can be, or at least with only the region to wait for; undefined for the general path. */
-  #presignNow(
-    url: string | URL,
-    terms: PresignTerms | undefined,
-  ): string | Promise<string | undefined> | undefined {
-    const parts = terms && this.#presigner.read(url);
-    if (!terms || !parts) return undefined;
-    const presign = (region: string): string | undefined =>
-      this.#presigner.presign(parts, terms, region, this.#clock.now());
-    return typeof this.#region === "function" ? this.#signingRegion().then(presign) : presign(this.#region);
   }
 
   /**
@@ -302,6 +287,17 @@ export class HmacSigner
     return { ...options, signingDate: signingDate(options.signingDate ?? this.#now()) };
   }
 
+  /** The general path, loaded when something unusual is signed: it takes longer to start than all the rest. */
+  get #smithy(): SignatureV4 {
+    this.#general ??= new SignatureV4({
+      ...opaqueIdentity(this.#identity, this.#keys),
+      region: () => this.#signingRegion(),
+      uriEscapePath: this.#uriEscapePath,
+      applyChecksum: this.#applyChecksum,
+    });
+    return this.#general;
+  }
+
   #now(): Date {
     return new Date(this.#clock.now());
   }
@@ -309,6 +305,16 @@ export class HmacSigner
   async #signingRegion(): Promise<string> {
     return checkRegion(typeof this.#region === "function" ? await this.#region() : this.#region);
   }
+}
+
+/** Who signs, for smithy: without a secret. */
+function opaqueIdentity(
+  { accessKeyId, sessionToken, service }: SigningIdentity,
+  keys: KeyCache,
+): Pick<SignatureV4Init, "credentials" | "service"> & SignatureV4CryptoInit {
+  const { secretAccessKey, sha256 } = opaqueChain(keys);
+  const credentials = { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
+  return { credentials, service, sha256 };
 }
 
 function checkEvent({ headers, payload }: FormattedEvent): void {

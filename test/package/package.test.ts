@@ -79,6 +79,27 @@ describe("the package as npm packs it", () => {
     });
   });
 
+  test("loads only what the first signature needs: nothing of the SDK, of servers or of provisioning", () => {
+    const answer = evaluate(
+      `const { HmacSigner, insecureMemoryKey } = require("aws-hmac");
+       const key = insecureMemoryKey("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+       const settings = { key, accessKeyId: "AKIAIOSFODNN7EXAMPLE", region: "eu-central-1", service: "s3" };
+       const request = { method: "GET", hostname: "b.s3.amazonaws.com", path: "/k", headers: {} };
+       (async () => {
+         await new HmacSigner(settings).sign(request);
+         await new HmacSigner(settings).presignUrl("https://b.s3.amazonaws.com/k");
+         console.log(JSON.stringify({
+           packages: Object.keys(require.cache)
+             .map((file) => file.split("/node_modules/").at(-1))
+             .filter((file) => !file.startsWith("aws-hmac/")),
+           unneeded: Object.keys(require.cache).filter((file) =>
+             /dist\\/(kms|cli|vault\\/(?!auth))|\\/sts-/.test(file)),
+         }));
+       })();`,
+    );
+    expect(answer).toEqual({ packages: [], unneeded: [] });
+  });
+
   test("loads no KMS's package before it is used, and says which one is missing", () => {
     const answer = evaluate(
       `const path = require("node:path");

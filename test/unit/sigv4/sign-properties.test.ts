@@ -2,17 +2,22 @@
 // fast-check prints the seed of what fails: run it again with fc.assert(…, { seed, path }).
 
 import { Readable } from "node:stream";
-import { SignatureV4 } from "@smithy/signature-v4";
+import { ALWAYS_UNSIGNABLE_HEADERS, SignatureV4 } from "@smithy/signature-v4";
 import type { HttpRequest } from "@smithy/types";
 import aws4 from "aws4";
 import fc from "fast-check";
 import { HmacSigner, insecureMemoryKey, type SignableRequest } from "../../../lib/index.js";
+import { unsignedHeaders } from "../../../lib/sigv4/canonical-request.js";
 import { place, type Signing, signing, text } from "../../support/arbitrary-requests.js";
 import { PlainSha256 } from "../../support/plain-sha256.js";
 import { escapeUri, queryString } from "../../support/random-request.js";
 import { wrong } from "../../support/signer.js";
 
 const smithySign = jest.spyOn(SignatureV4.prototype, "sign");
+
+test("the headers that are never signed are smithy's", () => {
+  expect([...unsignedHeaders].sort()).toEqual(Object.keys(ALWAYS_UNSIGNABLE_HEADERS).sort());
+});
 
 /** A signer that has the day's key. */
 async function warmSigner({ secret, options, signingDate }: Signing): Promise<HmacSigner> {
