@@ -5,6 +5,7 @@ import { networkHsm } from "./network-hsm.js";
 import type { Part } from "./part.js";
 import { pkcs11 } from "./pkcs11.js";
 import { presign, sign } from "./sign.js";
+import { start } from "./start.js";
 import { tpm } from "./tpm.js";
 
 const parts = new Map<string, Part[]>([
@@ -13,6 +14,7 @@ const parts = new Map<string, Part[]>([
   ["memory", [memory]],
   ["sign", [presign, sign]],
   ["flat", [flat]],
+  ["start", [start]],
 ]);
 
 const usage = `npm run bench -- [${[...parts.keys()].join("|")}…] [--seconds N] [--rounds N]`;

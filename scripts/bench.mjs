@@ -1,4 +1,4 @@
-// npm run bench [-- tpm|pkcs11|memory|sign…] [--seconds N] [--rounds N]: see bench/README.md.
+// npm run bench [-- tpm|pkcs11|memory|sign|start…] [--seconds N] [--rounds N]: see bench/README.md.
 import { build } from "./build.mjs";
 import { program, run, say, tool } from "./run.mjs";
 import { requirePackages } from "./setup.mjs";
