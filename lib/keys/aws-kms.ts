@@ -48,7 +48,9 @@ export async function openAwsKmsKey(options: AwsKmsKeyOptions): Promise<HmacKey>
   const { client, clientConfig } = options;
   checkAwsClient("client", client, clientConfig);
   const kms = await loadAwsKms("openAwsKmsKey");
-  const own = client ? undefined : new kms.KMSClient({ region: arn.region, ...clientConfig });
+  // Calls that wait for a connection end at the timeout, with an error; the SDK would print a warning before.
+  const requestHandler = { socketAcquisitionWarningTimeout: timeout };
+  const own = client ? undefined : new kms.KMSClient({ region: arn.region, requestHandler, ...clientConfig });
   try {
     const used = own ?? asKmsClient(client as AwsKmsClient);
     await checkAwsRegion(used, arn.region);
