@@ -5,7 +5,6 @@
 #include "napi/environment.h"
 #include "napi/pkcs11_token.h"
 #include "napi/sign_lines.h"
-#include "napi/signal_senders.h"
 #include "pkcs11/pkcs11.h"
 
 namespace {
@@ -16,8 +15,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Connection", aws_hmac::napi::Connection::Define(env));
   exports.Set("parsePkcs11Uri", Napi::Function::New<aws_hmac::napi::ParsePkcs11Uri>(env, "parsePkcs11Uri"));
   exports.Set("signLines", Napi::Function::New<aws_hmac::napi::SignLines>(env, "signLines"));
-  exports.Set("noteSenders", Napi::Function::New<aws_hmac::napi::NoteSenders>(env, "noteSenders"));
-  exports.Set("takeSenders", Napi::Function::New<aws_hmac::napi::TakeSenders>(env, "takeSenders"));
   const auto salt = aws_hmac::pkcs11::PinSalt();
   exports.Set("pinSalt", Napi::Buffer<uint8_t>::Copy(env, salt.data(), salt.size()));
   return exports;

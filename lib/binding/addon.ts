@@ -59,15 +59,7 @@ export type SignLines = (
   after: string,
 ) => string;
 
-/** Who sends this process its signals. */
-export interface SignalSenders {
-  /** Notes it from now on, of a signal by its number that the process has a listener for. */
-  noteSenders(signal: number): void;
-  /** The process ids since the last call, in order; 0 is the kernel, as which a terminal sends. */
-  takeSenders(signal: number): number[];
-}
-
-interface Addon extends SignalSenders {
+interface Addon {
   Connection: new () => NativeConnection;
   signLines: SignLines;
   /** 32 random bytes, the same in the whole process. */
@@ -91,18 +83,9 @@ export function addon(): Addon {
 
 /** The addon's `signLines`; undefined where there is no addon, which a device would say. */
 export function signLines(): SignLines | undefined {
-  return addonIfAny()?.signLines;
-}
-
-/** The addon's notes of signals; undefined where there is no addon. */
-export function signalSenders(): SignalSenders | undefined {
-  return addonIfAny();
-}
-
-function addonIfAny(): Addon | undefined {
   if (isMissing) return undefined;
   try {
-    return addon();
+    return addon().signLines;
   } catch (error) {
     if (!(error instanceof AwsHmacError)) throw error;
     isMissing = true;
