@@ -19,11 +19,11 @@ export async function runCommand(
   args: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number> {
-  const child = spawn(command, args, { env, stdio: "inherit" });
   const pass = (signal: NodeJS.Signals): void => {
     if (!fromTerminals.includes(signal) || !isInForeground()) child.kill(signal);
   };
-  for (const signal of passed) process.on(signal, pass);
+  for (const signal of passed) process.on(signal, pass); // before the command runs: one that comes from now on is its own
+  const child = spawn(command, args, { env, stdio: "inherit" });
   try {
     return await new Promise((resolve) => {
       child.once("exit", (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? "SIGKILL"]));
