@@ -2,18 +2,16 @@ import { execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import path from "node:path";
-import { openKey } from "../../lib/keys/open-key.js";
 import { listTpmKeys } from "../../lib/provision/tpm/housekeeping.js";
 import { importTpmKey } from "../../lib/provision/tpm.js";
 import { importVaultKey } from "../../lib/provision/vault.js";
-import { HmacSigner } from "../../lib/sigv4/signer.js";
 import { type Bao, startBao } from "../support/bao.js";
 import { cliEnvironment, cliProgram, runAtTerminal, runCli } from "../support/cli.js";
 import type { Ended } from "../support/example.js";
 import { type Front, type Seen, startFront } from "../support/front.js";
+import { accessKeys, admin, identityOf, makeKey, newUserKey, userArn } from "../support/iam-user.js";
 import { type Moto, startMoto } from "../support/moto.js";
 import { temporaryFolder } from "../support/process.js";
-import { callQueryApi } from "../support/query-api.js";
 import { relay } from "../support/relay.js";
 import { describeWith } from "../support/requirements.js";
 import { makeSoftHsm } from "../support/softhsm.js";
@@ -24,59 +22,6 @@ const evictControl = 0x120;
 
 const { folder, remove } = temporaryFolder("cli-rotate");
 afterAll(remove);
-
-/** The user's access keys and their status, as moto tells an administrator. */
-async function accessKeys(moto: Moto): Promise<Record<string, string>> {
-  const list = { Action: "ListAccessKeys", Version: "2010-05-08", UserName: "rotated" };
-  const { text } = await callQueryApi(moto.endpoint, "iam", list, moto.credentials);
-  const found = text.matchAll(/<AccessKeyId>(\w+)<.*?<Status>(\w+)</gs);
-  return Object.fromEntries([...found].map(([, id, status]) => [id, status]));
-}
-
-async function admin(moto: Moto, parameters: Record<string, string>): Promise<string> {
-  const call = { Version: "2010-05-08", UserName: "rotated", ...parameters };
-  const { status, text } = await callQueryApi(moto.endpoint, "iam", call, moto.credentials);
-  if (status !== 200) throw new Error(`moto, ${parameters.Action}: ${text}`);
-  return text;
-}
-
-/** A new access key of the user who is to be rotated, who has no other. */
-async function newUserKey(moto: Moto): Promise<{ id: string; secret: Buffer }> {
-  await admin(moto, { Action: "CreateUser" }).catch(() => undefined);
-  const own = { Action: "PutUserPolicy", PolicyName: "own" };
-  const Statement = [{ Effect: "Allow", Action: "iam:*AccessKey*", Resource: "*" }];
-  await admin(moto, { ...own, PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }) });
-  for (const AccessKeyId of Object.keys(await accessKeys(moto)))
-    await admin(moto, { Action: "DeleteAccessKey", AccessKeyId });
-  return makeKey(moto);
-}
-
-async function makeKey(moto: Moto): Promise<{ id: string; secret: Buffer }> {
-  const text = await admin(moto, { Action: "CreateAccessKey" });
-  const [, id = ""] = /<AccessKeyId>(\w+)</.exec(text) ?? [];
-  const [, secret = ""] = /<SecretAccessKey>([^<]+)</.exec(text) ?? [];
-  return { id, secret: Buffer.from(secret) };
-}
-
-/** Whom moto's STS takes the signer for. */
-async function identityOf(moto: Moto, accessKeyId: string, reference: string, options = {}): Promise<string> {
-  const key = await openKey(reference, options);
-  const signer = new HmacSigner({ key, accessKeyId, region: "us-east-1", service: "sts" });
-  try {
-    const body = "Action=GetCallerIdentity&Version=2011-06-15";
-    const { host, hostname, port } = new URL(moto.endpoint);
-    const headers = { host, "content-type": "application/x-www-form-urlencoded" };
-    const signed = await signer.sign({
-      ...{ method: "POST", protocol: "http:", hostname, port: Number(port), path: "/", headers, body },
-    });
-    const answer = await fetch(moto.endpoint, { method: "POST", headers: signed.headers, body });
-    return /<Arn>([^<]+)</.exec(await answer.text())?.[1] ?? String(answer.status);
-  } finally {
-    await signer.close();
-    await key.close();
-  }
-}
-const user = "arn:aws:iam::123456789012:user/rotated";
 
 describeWith(["moto", "openbao"], "aws-hmac rotate, with keys in Vault", () => {
   let moto: Moto;
@@ -136,7 +81,7 @@ describeWith(["moto", "openbao"], "aws-hmac rotate, with keys in Vault", () => {
     expect([oldKey, oldAccessKeyId]).toEqual(["deleted", key.id]);
     expect(await accessKeys(moto)).toEqual({ [id]: "Active" });
     expect(id).not.toBe(key.id);
-    expect(await identityOf(moto, id, reference, { token: bao.token })).toBe(user);
+    expect(await identityOf(moto, id, reference, { token: bao.token })).toBe(userArn);
     expect(readdirSync(states)).toEqual([]);
     return { id, reference };
   }
@@ -408,7 +353,7 @@ describeWith(["moto", "swtpm", "tpm2-tools", "softhsm"], "aws-hmac rotate, with 
         expect([code, stderr]).toEqual([0, expect.stringContaining(`${key.accessKeyId} is deleted`)]);
         key = JSON.parse(stdout);
         expect(await accessKeys(moto)).toEqual({ [key.accessKeyId]: "Active" });
-        expect(await identityOf(moto, key.accessKeyId, key.reference, { auth, pin: hsm.pin })).toBe(user);
+        expect(await identityOf(moto, key.accessKeyId, key.reference, { auth, pin: hsm.pin })).toBe(userArn);
         return key.reference;
       };
       expect(await rotate()).toBe(first.reference.replace("8001", "8002"));
@@ -464,7 +409,7 @@ describeWith(["moto", "swtpm", "tpm2-tools", "softhsm"], "aws-hmac rotate, with 
           { [accessKeyId]: "Active" },
           when === "after",
         ]);
-        expect(await identityOf(moto, accessKeyId, reference.replace("8001", "8002"))).toBe(user);
+        expect(await identityOf(moto, accessKeyId, reference.replace("8001", "8002"))).toBe(userArn);
         expect((await listTpmKeys({ tcti: tpm.tcti })).map(({ handle }) => handle)).toEqual([
           0x81008001, 0x81008002,
         ]);
