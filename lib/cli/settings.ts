@@ -16,13 +16,20 @@ const places = {
     lines: ["endpoint_url"],
   },
   roleArn: { flag: "--role-arn", variables: ["AWS_HMAC_ROLE_ARN"], lines: ["aws_hmac_role_arn"] },
+  mfaSerial: { flag: "--mfa-serial", variables: [], lines: ["mfa_serial"] },
+  externalId: { flag: "--external-id", variables: [], lines: ["external_id"] },
+  sessionName: { flag: "--session-name", variables: [], lines: ["role_session_name"] },
+  duration: { flag: "--duration", variables: [], lines: ["duration_seconds"] },
 } as const;
 
 export type SettingName = keyof typeof places;
+/** What nothing can be done without has a variable as well. */
+type RequiredName = "key" | "accessKeyId" | "region";
 
 /** What the flags say. */
-export interface SettingFlags extends Partial<Record<SettingName, string>> {
+export interface SettingFlags extends Partial<Record<Exclude<SettingName, "duration">, string>> {
   profile?: string;
+  duration?: number;
 }
 
 /** Finds settings by their precedence: flags, the environment, then `[profile …]` of ~/.aws/config as the SDK reads it. */
@@ -36,7 +43,7 @@ export class Settings {
   /** The setting, if it is anywhere. */
   async find(name: SettingName): Promise<string | undefined> {
     const given = this.#flags[name];
-    if (given !== undefined) return given;
+    if (given !== undefined) return String(given);
     const { variables, lines } = places[name];
     const first = (
       values: Record<string, string | undefined>,
@@ -54,7 +61,7 @@ export class Settings {
   }
 
   /** @throws AwsHmacError `ERR_INVALID_ARGUMENT`, which says where the setting may stand */
-  async require(name: SettingName): Promise<string> {
+  async require(name: RequiredName): Promise<string> {
     const value = await this.find(name);
     if (value !== undefined && value !== "") return value;
     const { flag, variables, lines } = places[name];

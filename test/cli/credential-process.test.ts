@@ -88,6 +88,51 @@ describeWith(["softhsm"], "aws-hmac credential-process", () => {
     });
   });
 
+  test("a chain of roles, each assumed by the one before", async () => {
+    const [reader, writer] = ["reader", "writer"].map((role) => `arn:aws:iam::123456789012:role/${role}`);
+    const { code, stderr } = await run([
+      ...["--role-arn", `${reader}`, "--role-arn", `${writer}`, "--session-name", "me", "--duration", "900"],
+      ...["--external-id", "third", "--source-identity", "somebody", "--mfa-serial", "GAHT1"],
+      ...["--token-code", "123456", "--tag", "team=a"],
+    ]);
+    expect([code, stderr]).toEqual([0, ""]);
+    const common = { Action: "AssumeRole", Version: "2011-06-15", RoleSessionName: "me" };
+    expect([0, 1].map((at) => Object.fromEntries(sent(at)))).toEqual([
+      { ...common, RoleArn: reader, SerialNumber: "GAHT1", TokenCode: "123456", SourceIdentity: "somebody" },
+      {
+        ...{ ...common, RoleArn: writer, DurationSeconds: "900", ExternalId: "third" },
+        ...{ "Tags.member.1.Key": "team", "Tags.member.1.Value": "a" },
+      },
+    ]);
+    const [first, second] = sts.requests.map(({ headers }) => headers);
+    expect(first?.authorization).toContain(`Credential=${accessKeyId}/`);
+    expect(second?.authorization).toContain("Credential=ASIATEMPORARY/");
+    expect(second?.["x-amz-security-token"]).toBe("token");
+  });
+
+  test("a chain and what goes with it, from the profile in the words of AWS's tools", async () => {
+    const config = path.join(folder, "profile of roles");
+    const lines = (role: string): string =>
+      `[profile p]\n${role}mfa_serial = GAHT1\nexternal_id = third\nrole_session_name = me\nduration_seconds = 900\n`;
+    writeFileSync(config, lines(`aws_hmac_role_arn = ${RoleArn}1 ${RoleArn}2\n`));
+    const profile = (...args: string[]) => run(["--profile", "p", ...args], { AWS_CONFIG_FILE: config });
+    expect(await profile("--token-code", "123456")).toMatchObject({ code: 0, stderr: "" });
+    expect(sent(0).get("TokenCode")).toBe("123456");
+    expect(Object.fromEntries(sent(1))).toEqual({
+      ...{ Action: "AssumeRole", Version: "2011-06-15", RoleArn: `${RoleArn}2`, RoleSessionName: "me" },
+      ...{ DurationSeconds: "900", ExternalId: "third" },
+    });
+    expect(await profile()).toMatchObject({ code: 5, stderr: expect.stringContaining("give --token-code") });
+    // they are a role's
+    writeFileSync(config, lines(""));
+    expect(await profile()).toMatchObject({ code: 0, stderr: "" });
+    expect([...sent(2).keys()].sort()).toEqual(["Action", "Version"]);
+    writeFileSync(config, `${lines(`aws_hmac_role_arn = ${RoleArn}\n`)}duration_seconds = long\n`);
+    expect(await profile("--token-code", "1")).toMatchObject({
+      ...{ code: 2, stderr: expect.stringContaining("duration_seconds of the profile must be") },
+    });
+  });
+
   test("the MFA code is asked for at the terminal, and without one that is refused", async () => {
     const args = ["--mfa-serial", "arn:aws:iam::123456789012:mfa/me"];
     const asked = await runAtTerminal(
@@ -172,6 +217,8 @@ describeWith(["softhsm"], "aws-hmac credential-process", () => {
       await cached(["--role-arn", RoleArn]);
       await cached(["--role-arn", RoleArn, "--duration", "900"]);
       expect(sts.requests.map(action)).toEqual(["GetSessionToken", "AssumeRole", "AssumeRole"]);
+      await cached(["--role-arn", `${RoleArn}0`, "--role-arn", RoleArn, "--duration", "900"]);
+      expect(sts.requests).toHaveLength(5);
     });
 
     test("those that are about to end are replaced, and still given out when that fails", async () => {

@@ -13,6 +13,7 @@ import { type Answer, startHttp } from "../support/http.js";
 import { runTool, temporaryFolder } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
 import { type Gateway, startGateway } from "../support/rgw.js";
+import { credentialsXml, RoleArn, secret } from "../support/sts.js";
 
 const { folder, remove } = temporaryFolder("cli-sign");
 afterAll(remove);
@@ -214,6 +215,40 @@ describeWith(backend.needs, "aws-hmac sign", () => {
       expect(ours?.headers["x-amz-empty"]).toBe(theirs?.headers["x-amz-empty"]);
     } finally {
       await server.stop();
+    }
+  });
+
+  test("as a chain of roles, and as the user with an MFA device", async () => {
+    const sts = await startHttp(({ body }) =>
+      credentialsXml(new URLSearchParams(body).get("Action") ?? "", undefined, {
+        ...{ accessKeyId: "ASIATEMPORARY", secretAccessKey: secret, sessionToken: "token" },
+      }),
+    );
+    try {
+      const sign = async (...more: string[]): Promise<Record<string, string>> => {
+        const { code, stdout, stderr } = await runCli([...args, ...more, place], {
+          env: { ...env, AWS_ENDPOINT_URL_STS: sts.endpoint },
+        });
+        expect([code, stderr]).toEqual([0, ""]);
+        const headers = parsed(stdout);
+        expect(headers.authorization).toContain("Credential=ASIATEMPORARY/");
+        return headers;
+      };
+      const roles = ["--role-arn", `${RoleArn}1`, "--role-arn", `${RoleArn}2`, "--external-id", "third"];
+      expect((await sign(...roles))["x-amz-security-token"]).toBe("token");
+      const mfa = ["--mfa-serial", "GAHT1", "--token-code", "123456"];
+      expect((await sign(...mfa))["x-amz-security-token"]).toBe("token");
+      const sent = sts.requests.map(({ body }) => Object.fromEntries(new URLSearchParams(body)));
+      expect(sent).toEqual([
+        expect.objectContaining({ Action: "AssumeRole", RoleArn: `${RoleArn}1` }),
+        expect.objectContaining({ Action: "AssumeRole", RoleArn: `${RoleArn}2`, ExternalId: "third" }),
+        {
+          ...{ Action: "GetSessionToken", Version: "2011-06-15" },
+          ...{ SerialNumber: "GAHT1", TokenCode: "123456" },
+        },
+      ]);
+    } finally {
+      await sts.stop();
     }
   });
 

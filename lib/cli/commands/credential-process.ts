@@ -6,7 +6,8 @@ import { openKeyOf } from "../key-options.js";
 import { writeJson } from "../output.js";
 import { type PeerFlags, readPeerFlags, withPeerOptions } from "../peer-flags.js";
 import { Settings } from "../settings.js";
-import { providerOf, type StsFlags, type StsRequest, stsRequest, withStsOptions } from "../sts-options.js";
+import { type StsFlags, withStsOptions } from "../sts-options.js";
+import { providerOf, type StsRequest, stsRequest } from "../sts-request.js";
 
 interface Flags extends StsFlags, PeerFlags {
   cache?: string | true;
@@ -58,9 +59,9 @@ async function credentialProcess(given: Flags): Promise<void> {
 /** What is in no request but decides which STS is asked belongs to it as well. The key's reference does not: it may hold a PIN. */
 function cacheOf(
   cache: string | true,
-  { accessKeyId, region, endpoint, profile, params }: StsRequest,
+  { accessKeyId, region, endpoint, profile, roles, params }: StsRequest,
 ): CredentialCache {
-  const { TokenCode: _, ...lasting } = params;
+  const lasting = [params, ...roles].map(({ TokenCode: _, ...rest }) => rest);
   const { AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS_PROFILE } = process.env;
   const place = [region, endpoint, profile, AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS_PROFILE];
   return new CredentialCache(cache === true ? undefined : cache, [accessKeyId, lasting, place]);

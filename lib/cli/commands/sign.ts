@@ -4,15 +4,15 @@ import { isS3Family } from "../../sigv4/s3.js";
 import { HmacSigner } from "../../sigv4/signer.js";
 import { curlCommand, headerLines, sentHeaders } from "../curl.js";
 import { openIdentity } from "../identity.js";
-import { type KeyFlags, withSigningOptions } from "../key-options.js";
 import { wholeNumber } from "../numbers.js";
 import { say, write, writeJson } from "../output.js";
 import { describedRequest, type RequestFlags, withRequestOptions } from "../request.js";
 import type { BodyFile } from "../request-body.js";
 import { type SendFlags, send } from "../send.js";
 import { Settings } from "../settings.js";
+import { type RoleFlags, withRoleOptions } from "../sts-options.js";
 
-interface Flags extends KeyFlags, RequestFlags, SendFlags {
+interface Flags extends RoleFlags, RequestFlags, SendFlags {
   service: string;
   json?: boolean;
   curl?: boolean;
@@ -28,15 +28,14 @@ Examples:
 
 /** `aws-hmac sign`: a request, as curl's options describe it, signed for curl or sent. */
 export function signCommand(): Command {
-  const command = withSigningOptions(new Command("sign"))
+  const command = withRoleOptions(new Command("sign"))
     .summary("sign a request, for curl or to send it")
     .description(
       "Sign a request that is described as for curl, and print its headers for `curl -H @file`, or send it. A file is read twice: " +
         "its hash is signed, unless -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' says otherwise.",
     )
     .argument("<url>", "the URL of the request")
-    .option("-s, --service <name>", "the service's signing name, e.g. sts, execute-api", "s3")
-    .option("--role-arn <arn>", "a role to assume, whose temporary credentials sign");
+    .option("-s, --service <name>", "the service's signing name, e.g. sts, execute-api", "s3");
   return withRequestOptions(command)
     .option("--json", "print method, URL and headers as JSON")
     .option("--curl", "print a curl command line")

@@ -1,6 +1,7 @@
 import { openKeyOf } from "../key-options.js";
 import type { Settings } from "../settings.js";
-import { providerOf, type StsFlags, stsRequest } from "../sts-options.js";
+import type { StsFlags } from "../sts-options.js";
+import { providerOf, stsRequest } from "../sts-request.js";
 import type { Instance } from "./imds.js";
 import type { Source } from "./source.js";
 
@@ -24,7 +25,7 @@ export async function openSession(
   try {
     const source = providerOf(request, key, how);
     await source();
-    const role = request.params.RoleArn?.split("/").at(-1) ?? "aws-hmac";
+    const role = request.roles.at(-1)?.RoleArn.split("/").at(-1) ?? "aws-hmac";
     return { instance: { region: request.region, role }, source, [Symbol.asyncDispose]: () => key.close() };
   } catch (error) {
     await key.close();
