@@ -22,6 +22,7 @@ export const groups = {
   tokens: ["libnss3", "libnss3-tools", "opencryptoki", "libtpm2-pkcs11-1", "libtpm2-pkcs11-tools"],
   servers: ["ceph-mon", "ceph-osd", "radosgw", "python3-venv"],
   native: ["libgtest-dev"],
+  prebuild: ["debootstrap", "wget"],
   lint: ["clang-format", "clang-tidy"],
 };
 

@@ -1,13 +1,22 @@
 #include "core/close_on_exec.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <exception>
-#include <filesystem>
+#include <memory>
 #include <string>
 
 namespace aws_hmac {
+namespace {
+
+struct CloseFolder {
+  void operator()(DIR* folder) const noexcept { closedir(folder); }
+};
+
+}  // namespace
+
 CloseOnExec::CloseOnExec() : before_(OpenFiles()) {}
 
 CloseOnExec::~CloseOnExec() {
@@ -25,11 +34,15 @@ CloseOnExec::~CloseOnExec() {
 std::map<int, CloseOnExec::File> CloseOnExec::OpenFiles() noexcept {
   try {
     std::map<int, File> files;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const std::unique_ptr<DIR, CloseFolder> folder(opendir("/proc/self/fd"));
+    if (!folder) return files;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread reads this folder
+    while (const dirent* entry = readdir(folder.get())) {
+      if (entry->d_name[0] == '.') continue;
       // By name and not by number: the descriptor may be another thread's, to use and to close.
       struct stat status {};
-      if (stat(entry.path().c_str(), &status) != 0) continue;
-      files[std::stoi(entry.path().filename())] = {status.st_dev, status.st_ino};
+      if (fstatat(dirfd(folder.get()), entry->d_name, &status, 0) != 0) continue;
+      files[std::stoi(entry->d_name)] = {status.st_dev, status.st_ino};
     }
     return files;
   } catch (const std::exception&) {

@@ -10,6 +10,7 @@
 
 #include "core/close_on_exec.h"
 #include "core/exit_guard.h"
+#include "core/text.h"
 #include "pkcs11/module.h"
 #include "pkcs11/return_value.h"
 
@@ -24,11 +25,6 @@ struct Free {
 std::string Reason() {
   const char* message = p11_kit_message();
   return message == nullptr ? "no reason given" : message;
-}
-
-std::string RealPath(const std::string& path) {
-  const std::unique_ptr<char, Free> real(realpath(path.c_str(), nullptr));
-  return real ? real.get() : path;
 }
 
 // The one module of an identity: made where there is none that runs. Never destroyed, as threads may outlive

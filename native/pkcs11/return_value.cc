@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <sstream>
 #include <utility>
+
+#include "core/text.h"
 
 namespace aws_hmac::pkcs11 {
 namespace {
@@ -102,9 +103,7 @@ std::string NameOf(CK_RV rv) {
   if (rv == CKR_OK) return "CKR_OK";
   const ReturnValue& row = Describe(rv);
   if (*row.name != '\0') return row.name;
-  std::ostringstream name;
-  name << "CKR_0x" << std::hex << rv;
-  return name.str();
+  return "CKR_" + Hex(rv);
 }
 
 Failure CallFailed(CK_RV rv, const char* call, const std::string& hint) {

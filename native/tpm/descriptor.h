@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <utility>
 
 #include "tpm/transport.h"

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "core/text.h"
 #include "core/worker.h"
 #include "tpm/errno_code.h"
 #include "tpm/response_code.h"
@@ -39,8 +39,8 @@ Descriptor Open(const std::string& path) {
 // /dev/tpm0 has one opener at a time. Others are left open: a resource manager flushes what is ours on close.
 bool IsShared(const std::string& path) {
   constexpr std::string_view kRaw = "tpm";
-  std::error_code unknown;
-  const std::string name = std::filesystem::canonical(path, unknown).filename();
+  const std::string real = RealPath(path);
+  const std::string name = real.substr(real.rfind('/') + 1);
   return !name.starts_with(kRaw) || name.size() == kRaw.size() ||
          !std::all_of(name.begin() + kRaw.size(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
 }

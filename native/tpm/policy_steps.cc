@@ -1,6 +1,5 @@
 // The steps of a PolicySession, a TPM2_Policy… command each.
-#include <sstream>
-
+#include "core/text.h"
 #include "tpm/command.h"
 #include "tpm/hierarchy.h"
 #include "tpm/pcr_selection.h"
@@ -11,12 +10,6 @@ namespace aws_hmac::tpm {
 namespace {
 
 constexpr const char* kUnsatisfied = "ERR_POLICY_UNSATISFIED";
-
-std::string Hex(uint32_t number) {
-  std::ostringstream text;
-  text << "0x" << std::hex << number;
-  return text.str();
-}
 
 // The TPM compares, and finds another value than this policy wants.
 void CheckValue(TSS2_RC rc, const char* command, const std::string& why) {

@@ -3,8 +3,8 @@
 #include <errno.h>
 
 #include <algorithm>
-#include <sstream>
 
+#include "core/text.h"
 #include "tpm/errno_code.h"
 #include "tpm/response_code_table.h"
 
@@ -37,12 +37,6 @@ const char* LayerName(uint32_t layer) {
     default:
       return nullptr;
   }
-}
-
-std::string Hex(uint32_t number) {
-  std::ostringstream text;
-  text << "0x" << std::hex << number;
-  return text.str();
 }
 
 std::string SubjectOf(const ResponseCode& code) {

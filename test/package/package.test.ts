@@ -1,15 +1,18 @@
 import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import path from "node:path";
 import { installPacked, pack } from "../support/packed.js";
 import { temporaryFolder } from "../support/process.js";
 
 describe("the package as npm packs it", () => {
   const { folder, remove } = temporaryFolder("package");
+  let installed: string;
 
   const evaluate = (code: string, ...options: string[]): unknown =>
     JSON.parse(execFileSync(process.execPath, [...options, "-e", code], { cwd: folder, encoding: "utf8" }));
 
   beforeAll(async () => {
-    await installPacked((await pack(folder)).tarball, folder);
+    installed = await installPacked((await pack(folder)).tarball, folder);
   }, 120_000);
 
   afterAll(remove);
@@ -27,6 +30,7 @@ describe("the package as npm packs it", () => {
   });
 
   test("works without the addon, and says so where a device is asked for", () => {
+    rmSync(path.join(installed, "prebuilds"), { recursive: true });
     const answer = evaluate(
       `const { insecureMemoryKey, openTpmKey } = require("aws-hmac");
        (async () => {
