@@ -16,6 +16,10 @@ export async function run(args: readonly string[]): Promise<number> {
     if (error.code === "EPIPE") process.exit(exitCodes.done);
     throw error;
   });
+  // Where nobody reads messages, the work that they are about goes on.
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   const program = makeProgram();
   try {
     const [name] = args;

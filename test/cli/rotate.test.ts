@@ -1,4 +1,5 @@
 import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import path from "node:path";
@@ -124,6 +125,20 @@ describeWith(["moto", "openbao"], "aws-hmac rotate, with keys in Vault", () => {
         "DeleteAccessKey",
       ],
     ]);
+  });
+
+  test("where nobody reads its messages, it goes on to the end", async () => {
+    const key = await userKey();
+    const child = spawn(process.execPath, [cliProgram, ...argsFor(key, "--yes")], {
+      env: cliEnvironment(environment()),
+    });
+    child.stderr.destroy();
+    let stdout = "";
+    child.stdout.on("data", (chunk) => {
+      stdout += chunk;
+    });
+    const [code] = await once(child, "close");
+    await expectRotated(key, { code, stdout, stderr: "" });
   });
 
   test("--dry-run changes nothing", async () => {

@@ -1,6 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { runCli } from "../support/cli.js";
+import process from "node:process";
+import { makeProgram } from "../../lib/cli/program.js";
+import { cliEnvironment, cliProgram, runCli } from "../support/cli.js";
 
 const { version } = JSON.parse(readFileSync(path.join(__dirname, "..", "..", "package.json"), "utf8")) as {
   version: string;
@@ -34,5 +38,32 @@ test.each([
 ])("%j is refused on stderr, with exit code 2 and nothing on stdout", async (args, message) => {
   const { code, stdout, stderr } = await runCli(args);
   expect(stderr).toMatch(message);
+  expect([code, stdout]).toEqual([2, ""]);
+});
+
+/** Runs `aws-hmac` without a reader of its stdout, or of its stderr; gives its exit code and what the other has. */
+async function unread(stream: "stdout" | "stderr", args: readonly string[]): Promise<[unknown, string]> {
+  const child = spawn(process.execPath, [cliProgram, ...args], { env: cliEnvironment() });
+  child[stream].destroy();
+  let text = "";
+  child[stream === "stdout" ? "stderr" : "stdout"].on("data", (chunk) => {
+    text += chunk;
+  });
+  const [code] = await once(child, "close");
+  return [code, text];
+}
+
+const names = makeProgram().commands.map((command) => command.name());
+test.each([
+  ...names.map((name) => [name, "--help"]),
+  ["completion", "bash"],
+  ["explain", "https://a.example/"],
+])("%s %s: a reader of stdout that is gone is no failure", async (...args) => {
+  const who = args[0] === "explain" ? ["-i", "AKIA", "-r", "eu-central-1"] : [];
+  expect(await unread("stdout", [...args, ...who])).toEqual([0, ""]);
+});
+
+test.each(names)("%s: a reader of stderr that is gone changes nothing in how it ends", async (name) => {
+  const [code, stdout] = await unread("stderr", [name, "--nonsense"]);
   expect([code, stdout]).toEqual([2, ""]);
 });
