@@ -4,7 +4,8 @@
 #     debootstrap's smallest system and the packages; of another architecture only unpacked, as nothing in it runs here
 #   debian-root.sh connect FOLDER
 #     lets it reach the registries as this machine does: resolver, proxies, certificate authorities, pip's settings
-#   debian-root.sh enter FOLDER [--read-only] [--user UID] [--show FROM TO]… [--bind FROM TO]… [--set NAME=VALUE]… -- COMMAND…
+#   debian-root.sh enter FOLDER [--read-only] [--user UID] [--in PATH] [--show FROM TO]… [--bind FROM TO]…
+#       [--set NAME=VALUE]… -- COMMAND…
 #     runs COMMAND in it, in namespaces of its own: whatever was mounted or still runs in there ends with the command.
 #     --show mounts FROM read-only at TO, which must be there; --bind so that it can be written
 # DEBIAN_MIRROR: where packages come from (default http://deb.debian.org/debian)
@@ -43,7 +44,7 @@ connect() {
 }
 
 enter() {
-  local name mode=rw user=0 binds=() settings=(HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8)
+  local name mode=rw user=0 place=/ binds=() settings=(HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8)
   settings+=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
   settings+=("npm_config_registry=${npm_config_registry:-$(npm config get registry)}")
   for name in CI http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY \
@@ -54,6 +55,7 @@ enter() {
     case $1 in
       --read-only) mode=ro; shift ;;
       --user) user=$2; shift 2 ;;
+      --in) place=$2; shift 2 ;;
       --show) binds+=(ro "$2" "$3"); shift 3 ;;
       --bind) binds+=(rw "$2" "$3"); shift 3 ;;
       --set) settings+=("$2"); shift 2 ;;
@@ -61,10 +63,11 @@ enter() {
       *) echo "debian-root.sh: $1?" >&2; exit 1 ;;
     esac
   done
+  # No program of the root runs but COMMAND: they may be of another machine.
   # shellcheck disable=SC2016
   exec unshare --mount --pid --fork --kill-child --propagation private -- bash -euc '
-    root=$1 mode=$2 user=$3 binds=$4
-    shift 4
+    root=$1 mode=$2 binds=$3
+    shift 3
     mount --bind "$root" "$root" # unshare, in there, wants / to be a mount
     [ "$mode" = rw ] || mount -o remount,bind,ro "$root"
     mount -t proc proc "$root/proc"
@@ -76,8 +79,9 @@ enter() {
       [ "$1" = rw ] || mount -o remount,bind,ro "$root$3"
       shift 3
     done
-    chroot --userspec="$user:$user" "$root" env -i "$@"
-  ' enter "$root" "$mode" "$user" "$((${#binds[@]} / 3))" "${binds[@]}" "${settings[@]}" "$@"
+    "$@"
+  ' enter "$root" "$mode" "$((${#binds[@]} / 3))" "${binds[@]}" env -i "${settings[@]}" setpriv --clear-groups \
+    unshare --root "$root" --wd "$place" --setgid "$user" --setuid "$user" -- "$@"
 }
 
 "$verb" "$@"

@@ -36,4 +36,4 @@ chmod +x "$root/usr/sbin/policy-rc.d"
 git clone --quiet --no-hardlinks "$checkout" "$root/root/aws-hmac"
 echo "prove-root.sh: $suite, Node $(chroot "$root" node --version), commit $(git -C "$checkout" rev-parse --short HEAD)"
 
-"$checkout/scripts/debian-root.sh" enter "$root" -- env -C /root/aws-hmac "$@" </dev/null
+"$checkout/scripts/debian-root.sh" enter "$root" --in /root/aws-hmac -- "$@" </dev/null

@@ -24,6 +24,7 @@ export const groups = {
   native: ["libgtest-dev"],
   prebuild: ["debootstrap", "wget"],
   lint: ["clang-format", "clang-tidy"],
+  package: ["debootstrap", "qemu-user-static"],
 };
 
 /** Those of `packages` that dpkg does not know as installed. */

@@ -17,8 +17,8 @@ const jestProgram = path.join(root, "node_modules", "jest", "bin", "jest.js");
 // How long jest may take to end, in milliseconds, once it has written its report.
 const patience = 30_000;
 
-/** Runs jest with a Node and keeps the counts. */
-async function jest(node, name, args) {
+/** Runs jest with a Node, keeps the counts and gives them. */
+export async function jest(node, name, args) {
   say(`jest on ${name}`);
   const report = reportFile(name);
   const lingering = new AbortController();
@@ -39,7 +39,7 @@ async function jest(node, name, args) {
     : { passed: 0, failed: 0, skipped: 0 };
   // What jest itself could not do, without a test that says so, is a failure too.
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  keepResult({ name, ...counts });
+  return keepResult({ name, ...counts });
 }
 
 await program(import.meta.url, async (args) => {

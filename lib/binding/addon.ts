@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import path from "node:path";
 import { AwsHmacError } from "../core/errors.js";
 import type {
@@ -101,7 +102,9 @@ function load(): Addon {
     );
   }
   try {
-    return require("node-gyp-build")(path.join(__dirname, "..", "..")) as Addon;
+    // By name: this file may be part of somebody's bundle, far from the package that has the addon.
+    const packageJson = createRequire(__filename).resolve("aws-hmac/package.json");
+    return require("node-gyp-build")(path.dirname(packageJson)) as Addon;
   } catch (cause) {
     throw new AwsHmacError(
       "ERR_ADDON_NOT_BUILT",

@@ -1,0 +1,3 @@
+const { use } = require("./key.cjs");
+
+use(require("aws-hmac"));

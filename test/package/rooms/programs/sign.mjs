@@ -1,0 +1,4 @@
+import { HmacSigner, openKey } from "aws-hmac";
+import { use } from "./key.cjs";
+
+use({ HmacSigner, openKey });
