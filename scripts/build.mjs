@@ -22,9 +22,9 @@ export async function buildAddon() {
   await run(tool("cmake-js"), ["build", "--log-level", "warn"]);
 }
 
-/** Builds everything that `require` of this checkout needs. */
-export async function build() {
-  await buildAddon();
+/** Compiles lib/ into dist/. */
+export async function compile() {
+  await requireModules();
   say("compiling TypeScript: tsc");
   // A file whose source is gone must not linger: dist is what gets packed.
   const dist = path.join(root, "dist");
@@ -33,6 +33,12 @@ export async function build() {
   // The comments are in the declarations: twice, they would be a third of the package.
   await run(tool("tsc"), ["-p", "tsconfig.json", "--declaration", "false", "--removeComments"]);
   loadFolderOnUse(dist);
+}
+
+/** Builds everything that `require` of this checkout needs. */
+export async function build() {
+  await buildAddon();
+  await compile();
 }
 
 await program(import.meta.url, build);

@@ -5,7 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { build } from "./build.mjs";
+import { compile } from "./build.mjs";
 import { nodeFolder, npmFolder, supported } from "./nodes.mjs";
 import { printResults } from "./results.mjs";
 import { makeRooms, suites } from "./rooms.mjs";
@@ -46,8 +46,8 @@ await program(import.meta.url, async (args) => {
   const nodes = chosen("node", values.node, supported.map(String));
   useOwnTemporaryFolder();
   for (const arch of archs) requirePrebuild(arch);
-  await requirePackages(["build", "devices", "package"]);
-  await build();
+  await requirePackages(["devices", "package"]);
+  await compile();
 
   const tarball = await pack();
   const results = [];
