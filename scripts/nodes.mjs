@@ -13,7 +13,8 @@ async function install(name, version, place, arch = process.arch) {
   const installed = path.join(folder, "node_modules", name);
   if (!existsSync(path.join(installed, "package.json"))) {
     say(`installing ${name} ${version} from npm into ${path.relative(root, folder)}`);
-    const options = ["--no-audit", "--no-fund", "--ignore-scripts", "--os=linux", `--cpu=${arch}`];
+    const options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+    if (arch !== process.arch) options.push("--force"); // npm does not know of emulators
     await npm(["install", "--prefix", folder, ...options, `${name}@${version}`]);
   }
   return installed;

@@ -1,6 +1,6 @@
 // Bare Debians under build/rooms, for test:package: `bare` with nothing to do with TPMs or PKCS#11, `hsm` with SoftHSM.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { root, run, say } from "./run.mjs";
@@ -27,6 +27,14 @@ for name in ${unwanted}; do
   done
 done`;
 
+/** Removes the rooms of another recipe. */
+function removeOlder(name) {
+  const folder = path.join(root, "build", "rooms");
+  for (const older of readdirSync(folder).filter((other) => other.startsWith(name) && !other.includes("."))) {
+    rmSync(path.join(folder, older), { recursive: true });
+  }
+}
+
 /** The folders of a suite's two rooms, made at the first call. */
 export async function makeRooms(suite, arch) {
   const recipe = [suite, arch, packages, strip, places, readFileSync(debianRoot, "utf8")];
@@ -47,6 +55,7 @@ export async function makeRooms(suite, arch) {
     await run("cp", ["-a", hsm, bare]);
     await run("bash", ["-euc", strip], { cwd: bare });
     for (const made of [hsm, bare]) rmSync(path.join(made, "var/cache/apt"), { recursive: true });
+    removeOlder(`${suite}-${arch}-`);
     renameSync(unfinished, folder);
   } finally {
     rmSync(unfinished, { recursive: true, force: true });
