@@ -24,7 +24,7 @@ export const groups = {
   native: ["libgtest-dev"],
   prebuild: ["debootstrap", "wget"],
   lint: ["clang-format", "clang-tidy"],
-  package: ["debootstrap", "qemu-user-static"],
+  package: ["debootstrap", "qemu-user-static", "python3-venv"],
 };
 
 /** Those of `packages` that dpkg does not know as installed. */

@@ -1,5 +1,6 @@
-// npm run test:package [-- --arch x64|arm64] [--suite bookworm] [--node 22]: the tarball in bare Debians; all of them by
-// default. Needs `npm run prebuild` before, and root. Each option may be given more than once.
+// npm run test:package [-- --arch x64|arm64] [--suite bookworm] [--node 22]: the tarball in bare Debians, all of them by
+// default, and the contract suites on this machine's prebuild alone. Needs `npm run prebuild` before, and root. Each option
+// may be given more than once.
 import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -7,6 +8,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { compile } from "./build.mjs";
 import { nodeFolder, npmFolder, supported } from "./nodes.mjs";
+import { installPython } from "./python.mjs";
 import { printResults } from "./results.mjs";
 import { makeRooms, suites } from "./rooms.mjs";
 import { npm, program, root, Stop, say } from "./run.mjs";
@@ -47,10 +49,18 @@ await program(import.meta.url, async (args) => {
   useOwnTemporaryFolder();
   for (const arch of archs) requirePrebuild(arch);
   await requirePackages(["devices", "package"]);
+  await installPython();
   await compile();
 
   const tarball = await pack();
   const results = [];
+  if (archs.includes(process.arch)) {
+    process.env.PREBUILDS_ONLY = "1";
+    results.push(
+      await jest(process.execPath, `contract on the prebuild, ${process.arch}`, ["test/contract"]),
+    );
+    delete process.env.PREBUILDS_ONLY;
+  }
   for (const arch of archs) {
     const rooms = Object.fromEntries(
       await Promise.all(debians.map(async (suite) => [suite, await makeRooms(suite, arch)])),
