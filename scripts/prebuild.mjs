@@ -1,5 +1,6 @@
 // npm run prebuild [-- --arch x64|arm64] [--verify]: the addons that the package ships, in prebuilds/.
 // They are compiled in a Debian 11 root (build/prebuild/, kept for the next time) with their libraries linked in.
+// (npm would run this before each `npm run build`, too, if .npmrc's ignore-scripts did not keep it from that.)
 // --verify builds everything a second time, in folders of other names, and stops unless the addons are the same.
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 import { AwsHmacError } from "../core/errors.js";
+import { buildPackages } from "./build-packages.js";
 import type {
   NativePkcs11Import,
   NativePkcs11Imported,
@@ -101,15 +102,28 @@ function load(): Addon {
       `TPM and PKCS#11 keys need Linux, not ${process.platform}`,
     );
   }
+  // Not by bundlers' own `require`, and by name: this file may be part of somebody's bundle, far from the package.
+  const requireHere = createRequire(__filename);
+  let file: string;
   try {
-    // By name: this file may be part of somebody's bundle, far from the package that has the addon.
-    const packageJson = createRequire(__filename).resolve("aws-hmac/package.json");
-    return require("node-gyp-build")(path.dirname(packageJson)) as Addon;
+    const folder = path.dirname(requireHere.resolve("aws-hmac/package.json"));
+    file = (require("node-gyp-build") as { path(folder: string): string }).path(folder);
   } catch (cause) {
-    throw new AwsHmacError(
-      "ERR_ADDON_NOT_BUILT",
-      "the native addon cannot be loaded: build it with `npm run build` (see README.md for the packages it needs)",
-      { cause },
-    );
+    throw notBuilt(`there is no native addon for ${process.platform}-${process.arch}`, cause);
   }
+  try {
+    return requireHere(file) as Addon;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw notBuilt(`${file} cannot be loaded (${reason})`, cause);
+  }
+}
+
+function notBuilt(what: string, cause: unknown): AwsHmacError {
+  const needed = buildPackages.slice(0, 2).map(({ name, packages }) => `on ${name} it takes ${packages}`);
+  return new AwsHmacError(
+    "ERR_ADDON_NOT_BUILT",
+    `${what}: build one with \`npx aws-hmac-build\` (${needed.join("; ")})`,
+    { cause },
+  );
 }

@@ -15,9 +15,15 @@ namespace aws_hmac::tpm {
 namespace {
 
 Failure UnknownModule(TSS2_RC rc, const std::string& module) {
+#ifdef AWS_HMAC_STATIC
+  const std::string remedy =
+      "the prebuilt addon has device, swtpm and mssim, one built by `npx aws-hmac-build` all";
+#else
+  const std::string remedy = "install libtss2-tcti-" + module + "0";
+#endif
   return ToFailure(rc, "Tss2_TctiLdr_GetInfo", "ERR_TPM_TCTI",
-                   "no TCTI module \"" + module + "\": install libtss2-tcti-" + module +
-                       "0, or correct the option tcti (device:/dev/tpmrm0, swtpm:host=…,port=…)");
+                   "no TCTI module \"" + module + "\": " + remedy +
+                       ", or correct the option tcti (device:/dev/tpmrm0, swtpm:host=…,port=…)");
 }
 
 // Loads the module and nothing else, to tell a wrong name from a TPM that does not answer.

@@ -18,6 +18,7 @@ target_link_libraries(libraries INTERFACE
   -Wl,--whole-archive ${AWS_HMAC_PREFIX}/lib/libp11-kit.a -Wl,--no-whole-archive
   -Wl,--require-defined=Esys_SetCryptoCallbacks
   -Wl,--start-group ${TSS2_ARCHIVES} -Wl,--end-group)
+target_compile_definitions(libraries INTERFACE AWS_HMAC_STATIC)
 target_link_options(libraries INTERFACE -static-libstdc++ -static-libgcc)
 
 # By object and not by archive, so that it comes before glibc's.

@@ -21,7 +21,7 @@ export const problem = (what: string, found: string, remedy: string): Finding =>
 
 /** Where the message does not say it already. */
 const remedies: Partial<Record<ErrorCode, string>> = {
-  ERR_ADDON_NOT_BUILT: "npm rebuild aws-hmac, with the packages that README.md names",
+  ERR_ADDON_NOT_BUILT: "npx aws-hmac-build builds one for this machine",
   ERR_PIN_REQUIRED: "give the PIN by --pin-file or --pin-env",
   ERR_PIN_INCORRECT: "give the right PIN: the token counts wrong ones",
   ERR_TPM_AUTH: "give the key's password by --password-file or --password-env",
