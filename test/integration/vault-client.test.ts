@@ -9,6 +9,7 @@ import { type Front, startFront } from "../support/front.js";
 import { freePorts } from "../support/ports.js";
 import { until } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
+import { vaultFailure } from "../support/vault-failure.js";
 import { warningsDuring } from "../support/warnings.js";
 
 const open: VaultClient[] = [];
@@ -48,14 +49,6 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
 
   const viaFront = (options: VaultServerOptions = {}): VaultClient =>
     client({ address: front.address, token: bao.token, ...options });
-  const failure = (promise: Promise<unknown>): Promise<VaultError> =>
-    promise.then(
-      () => {
-        throw new Error("no failure");
-      },
-      (error) => error,
-    );
-
   test("gives the data of an answer, as the server gives it to others", async () => {
     const { data } = await bao.call(hmac, { body: { input: "AAAA", key_version: 1 } });
     expect(await mac(viaFront())).toEqual(data);
@@ -90,7 +83,7 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
     });
 
     test("false sends none", async () => {
-      const error = await failure(mac(viaFront({ token: false })));
+      const error = await vaultFailure(mac(viaFront({ token: false })));
       expect(error).toMatchObject({ code: "ERR_VAULT_TOKEN", status: 403 });
       expect(front.seen.map(({ headers }) => headers["x-vault-token"])).toEqual([undefined]);
     });
@@ -106,9 +99,9 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
       }
       expect(front.seen.map(({ headers }) => headers["x-vault-token"])).toEqual(tokens);
       writeFileSync(tokenFile, "\n");
-      expect((await failure(mac(one))).message).toContain("is empty");
+      expect((await vaultFailure(mac(one))).message).toContain("is empty");
       writeFileSync(tokenFile, '{"token":"s.x","accessor":""}');
-      expect((await failure(mac(one))).message).toContain("wrap_ttl");
+      expect((await vaultFailure(mac(one))).message).toContain("wrap_ttl");
     });
 
     test("a file that changes while its old token is refused is read once more", async () => {
@@ -210,7 +203,7 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
       where: string,
       body?: object,
     ) => {
-      const error = await failure(viaFront(options).request(method, where, body as never));
+      const error = await vaultFailure(viaFront(options).request(method, where, body as never));
       const calls = front.seen.filter(({ url }) => url === `/v1/${where}`).length;
       return { error, calls };
     };
@@ -280,18 +273,18 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
 
     test.each([400, 401, 403, 404, 405, 409, 422])("status %d is not", async (status) => {
       first([status], [status]);
-      expect(await failure(mac(viaFront()))).toMatchObject({ status });
+      expect(await vaultFailure(mac(viaFront()))).toMatchObject({ status });
       expect(front.seen.filter(({ url }) => url.includes("hmac")).length).toBe(1);
     });
 
     test("but not for ever: four times in all, or as retries says", async () => {
       front.treat((_, answer) => void answer.writeHead(500).end());
-      expect(await failure(mac(viaFront()))).toMatchObject({
+      expect(await vaultFailure(mac(viaFront()))).toMatchObject({
         code: "ERR_VAULT_UNAVAILABLE",
         retryable: true,
       });
       expect(front.seen.length).toBe(4);
-      expect(await failure(mac(viaFront({ retries: 0 })))).toMatchObject({ status: 500 });
+      expect(await vaultFailure(mac(viaFront({ retries: 0 })))).toMatchObject({ status: 500 });
       expect(front.seen.length).toBe(5);
     });
 
@@ -301,7 +294,10 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
       await mac(viaFront());
       expect(performance.now() - begin).toBeGreaterThanOrEqual(990);
       first([429, { "Retry-After": "60" }]);
-      expect(await failure(mac(viaFront()))).toMatchObject({ code: "ERR_VAULT_UNAVAILABLE", status: 429 });
+      expect(await vaultFailure(mac(viaFront()))).toMatchObject({
+        code: "ERR_VAULT_UNAVAILABLE",
+        status: 429,
+      });
     });
 
     test("the server's own limit of calls", async () => {
@@ -320,10 +316,12 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
       const one = viaFront();
       for (const status of [500, 502]) {
         first([status]);
-        expect(await failure(mac(one, { repeatable: false }))).toMatchObject({ status });
+        expect(await vaultFailure(mac(one, { repeatable: false }))).toMatchObject({ status });
       }
       front.treat((_, answer) => void answer.destroy());
-      expect(await failure(mac(one, { repeatable: false }))).toMatchObject({ code: "ERR_VAULT_CONNECTION" });
+      expect(await vaultFailure(mac(one, { repeatable: false }))).toMatchObject({
+        code: "ERR_VAULT_CONNECTION",
+      });
       expect(front.seen.length).toBe(3);
       first([429], [412], [503, {}, '{"errors":["Vault is sealed"]}']);
       expect(await mac(one, { repeatable: false })).toHaveProperty("hmac");
@@ -382,7 +380,7 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
       front.treat(() => undefined);
       const hung = viaFront();
       const waiting = client({ address: `http://127.0.0.1:${await freePorts(1)}`, token: "x", retries: 10 });
-      const calls = [mac(hung), mac(waiting)].map((call) => failure(call));
+      const calls = [mac(hung), mac(waiting)].map((call) => vaultFailure(call));
       await new Promise((next) => setTimeout(next, 50));
       for (const one of [hung, waiting]) one.close();
       for (const call of calls) expect(await call).toMatchObject({ code: "ERR_CLOSED" });
@@ -424,7 +422,7 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
         const text = JSON.stringify({ errors: [`bad header ${headers["x-vault-token"]}\n\u001b[31m`] });
         answer.writeHead(400).end(text);
       });
-      const { message } = await failure(mac(viaFront()));
+      const { message } = await vaultFailure(mac(viaFront()));
       expect(message).toContain("bad header (token) [31m");
       expect(message).not.toContain(bao.token);
     });
@@ -444,21 +442,21 @@ describeWith(["openbao"], "the client of Vault and OpenBao", () => {
 
     test("not from http to another host, not twice, and never with a password", async () => {
       redirect(`http://localhost:${bao.port}/v1/${hmac}`);
-      const { code, message } = await failure(mac(viaFront()));
+      const { code, message } = await vaultFailure(mac(viaFront()));
       expect(code).toBe("ERR_VAULT_RESPONSE");
       expect(message).toContain(`redirects to http://localhost:${bao.port}, where the token is not sent`);
       redirect(`http://user:word@127.0.0.1:${bao.port}/v1/${hmac}`);
-      expect(await failure(mac(viaFront()))).toMatchObject({ code: "ERR_VAULT_RESPONSE" });
+      expect(await vaultFailure(mac(viaFront()))).toMatchObject({ code: "ERR_VAULT_RESPONSE" });
       front.seen.length = 0;
       redirect(`${front.address}/v1/${hmac}`);
-      expect(await failure(mac(viaFront()))).toMatchObject({ status: 307 });
+      expect(await vaultFailure(mac(viaFront()))).toMatchObject({ status: 307 });
       expect(front.seen.length).toBe(2);
     });
   });
 
   test("nobody listens", async () => {
     const address = `http://127.0.0.1:${await freePorts(1)}`;
-    const error = await failure(mac(client({ address, token: "x" })));
+    const error = await vaultFailure(mac(client({ address, token: "x" })));
     expect(error).toMatchObject({ code: "ERR_VAULT_CONNECTION", status: 0, retryable: true });
     expect(error.message).toContain(`${address} cannot be reached (ECONNREFUSED)`);
   });

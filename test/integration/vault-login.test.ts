@@ -1,6 +1,5 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import type { VaultError } from "../../lib/core/errors.js";
 import { openVaultKey } from "../../lib/keys/vault.js";
 import { importVaultKey } from "../../lib/provision/vault.js";
 import { type VaultAppRoleOptions, vaultAppRole, vaultKubernetes } from "../../lib/vault/auth.js";
@@ -10,6 +9,7 @@ import { type Bao, startBao } from "../support/bao.js";
 import { runExample, signatureOf } from "../support/example.js";
 import { describeWith } from "../support/requirements.js";
 import { type Cluster, startCluster } from "../support/token-review.js";
+import { vaultFailure } from "../support/vault-failure.js";
 
 const message = Buffer.from("20261123");
 const policy = 'path "transit/hmac/signer/sha2-256" { capabilities = ["update"] }';
@@ -46,13 +46,6 @@ describeWith(["openbao"], "logins to Vault and OpenBao", () => {
     openVaultKey({ address: bao.address, ca: bao.ca, token, name: "signer" });
   const newSecretId = async (body = {}): Promise<string> =>
     (await bao.call("auth/approle/role/signer/secret-id", { body })).data.secret_id;
-  const failure = (promise: Promise<unknown>): Promise<VaultError> =>
-    promise.then(
-      () => {
-        throw new Error("no failure");
-      },
-      (error) => error,
-    );
   /** The accessors of all tokens, which name them without giving them away. */
   const accessors = async (): Promise<string[]> =>
     (await bao.call("auth/token/accessors?list=true")).data.keys;
@@ -86,7 +79,7 @@ describeWith(["openbao"], "logins to Vault and OpenBao", () => {
         await new Promise((next) => setTimeout(next, 250));
       }
       expect(await made()).toEqual([own]);
-      const again = failure(open(vaultAppRole({ roleId, secretId })));
+      const again = vaultFailure(open(vaultAppRole({ roleId, secretId })));
       expect(await again).toMatchObject({ code: "ERR_VAULT_TOKEN", status: 400 });
     });
 
@@ -106,19 +99,21 @@ describeWith(["openbao"], "logins to Vault and OpenBao", () => {
     });
 
     test("a wrong secret ID, a wrong mount, a file that is not there, and a function that fails", async () => {
-      const wrong = await failure(open(vaultAppRole({ roleId, secretId: "no-secret-of-theirs" })));
+      const wrong = await vaultFailure(open(vaultAppRole({ roleId, secretId: "no-secret-of-theirs" })));
       expect(wrong).toMatchObject({ code: "ERR_VAULT_TOKEN", operation: "POST auth/approle/login" });
       expect(wrong.message).not.toContain("no-secret-of-theirs");
       const mount = vaultAppRole({ roleId, secretId: "x", mount: "nowhere" });
-      expect(await failure(open(mount))).toMatchObject({
+      expect(await vaultFailure(open(mount))).toMatchObject({
         code: expect.stringMatching(/^ERR_VAULT_(TOKEN|MOUNT)$/),
       });
-      const none = await failure(open(vaultAppRole({ roleId, secretIdFile: path.join(bao.folder, "none") })));
+      const none = await vaultFailure(
+        open(vaultAppRole({ roleId, secretIdFile: path.join(bao.folder, "none") })),
+      );
       expect(none).toMatchObject({ code: "ERR_VAULT_TOKEN" });
       expect(none.message).toContain("secretIdFile");
       const cause = new Error("no secret today");
       const failing = vaultAppRole({ roleId, secretId: () => Promise.reject(cause) });
-      expect(await failure(open(failing))).toMatchObject({ code: "ERR_VAULT_TOKEN", cause });
+      expect(await vaultFailure(open(failing))).toMatchObject({ code: "ERR_VAULT_TOKEN", cause });
     });
 
     test.each([
@@ -151,17 +146,17 @@ describeWith(["openbao"], "logins to Vault and OpenBao", () => {
     });
 
     test("outside of a pod there is no file", async () => {
-      const error = await failure(open(vaultKubernetes({ role: "signer" })));
+      const error = await vaultFailure(open(vaultKubernetes({ role: "signer" })));
       expect(error).toMatchObject({ code: "ERR_VAULT_TOKEN" });
       expect(error.message).toContain("/var/run/secrets/kubernetes.io/serviceaccount/token");
     });
 
     test("another role, and another cluster's token", async () => {
       const role = vaultKubernetes({ role: "none", jwt: cluster.jwt });
-      expect(await failure(open(role))).toMatchObject({ code: "ERR_VAULT_TOKEN", status: 400 });
+      expect(await vaultFailure(open(role))).toMatchObject({ code: "ERR_VAULT_TOKEN", status: 400 });
       const [head, , mark] = cluster.jwt.split(".");
       const forged = `${head}.${Buffer.from('{"sub":"system:serviceaccount:apps:root"}').toString("base64url")}.${mark}`;
-      const error = await failure(open(vaultKubernetes({ role: "signer", jwt: forged })));
+      const error = await vaultFailure(open(vaultKubernetes({ role: "signer", jwt: forged })));
       expect(error.code).toMatch(/^ERR_VAULT_(TOKEN|UNAVAILABLE)$/);
       expect(error.message).not.toContain(forged);
     });
@@ -198,7 +193,7 @@ describeWith(["openbao"], "logins to Vault and OpenBao", () => {
 
   test("once the account is gone the login is refused", async () => {
     cluster.removeAccount();
-    const error = await failure(open(vaultKubernetes({ role: "signer", jwt: cluster.jwt })));
+    const error = await vaultFailure(open(vaultKubernetes({ role: "signer", jwt: cluster.jwt })));
     expect(error).toMatchObject({ code: "ERR_VAULT_TOKEN", status: 403 });
   });
 });

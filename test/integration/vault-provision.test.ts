@@ -1,5 +1,4 @@
 import { createHmac, generateKeyPairSync } from "node:crypto";
-import type { VaultError } from "../../lib/core/errors.js";
 import { openKey } from "../../lib/keys/open-key.js";
 import { openVaultKey } from "../../lib/keys/vault.js";
 import { removeVaultKey } from "../../lib/provision/vault/housekeeping.js";
@@ -8,6 +7,7 @@ import { secretAccessKey as secret } from "../support/backends.js";
 import { type Bao, startBao } from "../support/bao.js";
 import { type Front, startFront } from "../support/front.js";
 import { describeWith } from "../support/requirements.js";
+import { vaultFailure } from "../support/vault-failure.js";
 
 const message = Buffer.from("20261123");
 const macWith = (key: string): string => createHmac("sha256", key).update(message).digest("hex");
@@ -52,14 +52,6 @@ describeWith(["openbao"], "keys imported into Transit", () => {
         return false;
       },
     );
-  const failure = (promise: Promise<unknown>): Promise<VaultError> =>
-    promise.then(
-      () => {
-        throw new Error("no failure");
-      },
-      (error) => error,
-    );
-
   test("give the MACs that the secret gives, and do not come out", async () => {
     const own = Buffer.from(secret);
     const options = place();
@@ -135,7 +127,7 @@ describeWith(["openbao"], "keys imported into Transit", () => {
     test("nothing is changed, unless a new version is asked for", async () => {
       const options = place();
       await importVaultKey(Buffer.from(secret), options);
-      const error = await failure(importVaultKey(Buffer.from(other), options));
+      const error = await vaultFailure(importVaultKey(Buffer.from(other), options));
       expect(error).toMatchObject({ code: "ERR_KEY_EXISTS" });
       expect(error.message).toContain("newVersion");
       expect(await attributes(options.name)).toMatchObject({ latest_version: 1 });
@@ -204,7 +196,7 @@ describeWith(["openbao"], "keys imported into Transit", () => {
     test("an exportable key", async () => {
       change(/\/import$/, (body) => ({ ...body, exportable: true }));
       const options = place();
-      const error = await failure(importVaultKey(Buffer.from(secret), options));
+      const error = await vaultFailure(importVaultKey(Buffer.from(secret), options));
       expect(error).toMatchObject({ code: "ERR_KEY_READABLE" });
       expect(error.message).toMatch(/deleted again$/);
       expect(await isThere(options.name)).toBe(false);
@@ -213,14 +205,16 @@ describeWith(["openbao"], "keys imported into Transit", () => {
     test("a key that gives another MAC, with the version", async () => {
       change(/\/verify\//, (body) => ({ ...body, input: "AAAA" }));
       const options = place();
-      const error = await failure(importVaultKey(Buffer.from(secret), options));
+      const error = await vaultFailure(importVaultKey(Buffer.from(secret), options));
       expect(error).toMatchObject({ code: "ERR_IMPORT_VERIFY" });
       expect(await isThere(options.name)).toBe(false);
 
       front.treat((_, __, pass) => pass());
       await importVaultKey(Buffer.from(secret), options);
       change(/\/verify\//, (body) => ({ ...body, input: "AAAA" }));
-      const second = await failure(importVaultKey(Buffer.from(secret), { ...options, newVersion: true }));
+      const second = await vaultFailure(
+        importVaultKey(Buffer.from(secret), { ...options, newVersion: true }),
+      );
       expect(second).toMatchObject({ code: "ERR_IMPORT_VERIFY" });
       expect(second.message).toMatch(/version 2 of the key is left there, unused$/);
     });
@@ -232,7 +226,7 @@ describeWith(["openbao"], "keys imported into Transit", () => {
         path "transit/wrapping_key" { capabilities = ["read"] }
         path "transit/keys/${name}" { capabilities = ["read"] }
         path "transit/keys/${name}/import" { capabilities = ["update"] }`);
-      const error = await failure(importVaultKey(Buffer.from(secret), { ...options, token }));
+      const error = await vaultFailure(importVaultKey(Buffer.from(secret), { ...options, token }));
       expect(error).toMatchObject({
         code: "ERR_VAULT_DENIED",
         operation: `POST transit/verify/${name}/sha2-256`,
@@ -254,7 +248,7 @@ describeWith(["openbao"], "keys imported into Transit", () => {
         });
         const outcome = importVaultKey(Buffer.from(secret), options);
         if (isDone) expect(await outcome).toMatchObject({ keyVersion: 1 });
-        else expect(await failure(outcome)).toMatchObject({ code: "ERR_VAULT_CONNECTION" });
+        else expect(await vaultFailure(outcome)).toMatchObject({ code: "ERR_VAULT_CONNECTION" });
         expect(await isThere(options.name)).toBe(isDone);
         expect(imports).toBe(1);
       }
@@ -278,7 +272,7 @@ describeWith(["openbao"], "keys imported into Transit", () => {
     });
 
     test("is not taken from a server that anybody may pose as", async () => {
-      const error = await failure(put({ address: "http://vault.example:8200" }));
+      const error = await vaultFailure(put({ address: "http://vault.example:8200" }));
       expect(error).toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
       expect(error.message).toContain("wrappingKey");
     });
@@ -308,7 +302,7 @@ describeWith(["openbao"], "keys imported into Transit", () => {
     [{ replace: true, newVersion: true }, "replace"],
     [{ algorithm: "hmac" as never }, "algorithm"],
   ])("%j is refused before anything is sent", async (options, option) => {
-    const error = await failure(put(options));
+    const error = await vaultFailure(put(options));
     expect(error).toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
     expect(error.message).toContain(option);
     expect(front.seen).toEqual([]);

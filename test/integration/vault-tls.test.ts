@@ -7,6 +7,7 @@ import { checkVaultServer, type VaultServerOptions } from "../../lib/vault/optio
 import { type Bao, startBao } from "../support/bao.js";
 import { close, freePorts, listen } from "../support/ports.js";
 import { describeWith } from "../support/requirements.js";
+import { vaultFailure } from "../support/vault-failure.js";
 
 describeWith(["openbao"], "TLS to Vault and OpenBao", () => {
   let bao: Bao;
@@ -29,12 +30,7 @@ describeWith(["openbao"], "TLS to Vault and OpenBao", () => {
     }
   };
   const failure = (options: VaultServerOptions, environment = {}): Promise<VaultError> =>
-    health(options, environment).then(
-      () => {
-        throw new Error("no failure");
-      },
-      (error) => error,
-    );
+    vaultFailure(health(options, environment));
 
   /** A server of our own with OpenBao's certificate. */
   const withServer = async (

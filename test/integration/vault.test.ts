@@ -1,7 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import type { VaultError } from "../../lib/core/errors.js";
 import type { HmacKey } from "../../lib/core/hmac-key.js";
 import { openVaultKey, type VaultKeyOptions } from "../../lib/keys/vault.js";
 import { importVaultKey } from "../../lib/provision/vault.js";
@@ -10,20 +9,13 @@ import { type Bao, startBao } from "../support/bao.js";
 import { type Front, startFront } from "../support/front.js";
 import { until } from "../support/process.js";
 import { describeWith } from "../support/requirements.js";
+import { vaultFailure } from "../support/vault-failure.js";
 
 const message = Buffer.from("20261123");
 const macOf = (text: Uint8Array): string => createHmac("sha256", `AWS4${secret}`).update(text).digest("hex");
 const hex = (mac: Uint8Array): string => Buffer.from(mac).toString("hex");
 const hmac = "/v1/transit/hmac/signer/sha2-256";
 const policy = 'path "transit/hmac/signer/sha2-256" { capabilities = ["update"] }';
-
-const failure = (promise: Promise<unknown>): Promise<VaultError> =>
-  promise.then(
-    () => {
-      throw new Error("no failure");
-    },
-    (error) => error,
-  );
 
 describeWith(["openbao"], "a key in Vault or OpenBao", () => {
   let bao: Bao;
@@ -130,7 +122,7 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
 
     test("the server's own limit is what the error says", async () => {
       const batch_input = Array.from({ length: 600 }, () => ({ input: "AAAA" }));
-      const { errors } = await failure(bao.call(hmac.slice(4), { body: { batch_input } })).then(
+      const { errors } = await vaultFailure(bao.call(hmac.slice(4), { body: { batch_input } })).then(
         (error) => error as unknown as { errors: string[] },
       );
       expect(errors).toEqual([
@@ -151,12 +143,12 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
       const other = key.mac(Buffer.from("other"));
       await until("the request", () => held.length === 1);
       for (const controller of controllers) controller.abort();
-      for (const call of calls) expect((await failure(call)).name).toBe("AbortError");
+      for (const call of calls) expect((await vaultFailure(call)).name).toBe("AbortError");
       const late = new AbortController();
       const alone = key.mac(message, { signal: late.signal });
       await until("the second request", () => held.length === 2);
       late.abort();
-      expect((await failure(alone)).name).toBe("AbortError");
+      expect((await vaultFailure(alone)).name).toBe("AbortError");
       await until("its end", () => closed === 1);
       held[0]?.();
       expect(hex(await other)).toBe(macOf(Buffer.from("other")));
@@ -169,7 +161,7 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
         if (hung) pass();
         else hung = true;
       });
-      const lost = failure(key.mac(message));
+      const lost = vaultFailure(key.mac(message));
       await until("the request", () => hung);
       for (let n = 0; n < 5; n++) expect(hex(await key.mac(message))).toBe(macOf(message));
       expect(await lost).toMatchObject({ code: "ERR_TIMEOUT", retryable: true });
@@ -179,9 +171,9 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
       front.treat((_, __, pass) => pass());
       const key = await openKey({ timeout: 500 });
       front.treat(() => undefined);
-      const calls = Array.from({ length: 4 * 256 + 65_536 }, () => failure(key.mac(message)));
+      const calls = Array.from({ length: 4 * 256 + 65_536 }, () => vaultFailure(key.mac(message)));
       await until("the requests", () => front.seen.length >= 2);
-      const full = await failure(key.mac(message));
+      const full = await vaultFailure(key.mac(message));
       expect(["ERR_QUEUE_FULL", "ERR_TIMEOUT"]).toContain(full.code);
       const codes = new Set((await Promise.all(calls)).map(({ code }) => code));
       expect([...codes].sort()).toEqual(["ERR_QUEUE_FULL", "ERR_TIMEOUT"]);
@@ -207,7 +199,7 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
     ])("%j is no MAC", async (text, code) => {
       const key = await openKey();
       answering(text);
-      const error = await failure(key.mac(message));
+      const error = await vaultFailure(key.mac(message));
       expect(error).toMatchObject({ code, retryable: false });
       expect(error.message).not.toContain(right.slice(0, 8));
       answering(text);
@@ -217,7 +209,7 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
     test.each([{ batch_results: [] }, { batch_results: "no" }, {}])("%j answers no batch", async (data) => {
       const key = await openKey();
       front.treat((_, answer) => void answer.end(JSON.stringify({ data })));
-      const calls = [key.mac(message), key.mac(Buffer.from("other"))].map(failure);
+      const calls = [key.mac(message), key.mac(Buffer.from("other"))].map(vaultFailure);
       for (const call of calls) expect(await call).toMatchObject({ code: "ERR_VAULT_RESPONSE" });
     });
   });
@@ -239,7 +231,7 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
     });
 
     test("one that is not there, or not allowed any more", async () => {
-      expect(await failure(openKey({ keyVersion: 2 }))).toMatchObject({
+      expect(await vaultFailure(openKey({ keyVersion: 2 }))).toMatchObject({
         code: "ERR_VAULT_VERSION",
         status: 400,
       });
@@ -247,7 +239,7 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
       const key = await openKey({ name: "old" });
       await bao.call("transit/keys/old/rotate", { body: {} });
       await bao.call("transit/keys/old/config", { body: { min_encryption_version: 2 } });
-      expect(await failure(key.mac(message))).toMatchObject({ code: "ERR_VAULT_VERSION" });
+      expect(await vaultFailure(key.mac(message))).toMatchObject({ code: "ERR_VAULT_VERSION" });
     });
   });
 
@@ -256,7 +248,10 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
     const key = await openKey({ name: "gone" });
     await bao.call("transit/keys/gone/config", { body: { deletion_allowed: true } });
     await bao.call("transit/keys/gone", { method: "DELETE" });
-    expect(await failure(key.mac(message))).toMatchObject({ code: "ERR_KEY_NOT_FOUND", retryable: false });
+    expect(await vaultFailure(key.mac(message))).toMatchObject({
+      code: "ERR_KEY_NOT_FOUND",
+      retryable: false,
+    });
   });
 
   test("a token that is revoked while it is used, and one that comes in its place", async () => {
@@ -265,7 +260,7 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
     writeFileSync(tokenFile, tokens[0]);
     const key = await openKey({ token: undefined, tokenFile });
     await bao.call("auth/token/revoke", { body: { token: tokens[0] } });
-    const error = await failure(key.mac(message));
+    const error = await vaultFailure(key.mac(message));
     expect(error).toMatchObject({ code: "ERR_VAULT_TOKEN", status: 403 });
     expect(error.message).not.toContain(tokens[0]);
     writeFileSync(tokenFile, tokens[1]);
@@ -282,11 +277,11 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
     [{ keyVersion: 1.5 }, "ERR_INVALID_ARGUMENT"],
     [{ keyVersion: "1" as never }, "ERR_INVALID_ARGUMENT"],
   ])("does not open with %j", async (options, code) => {
-    expect(await failure(openKey(options))).toMatchObject({ code });
+    expect(await vaultFailure(openKey(options))).toMatchObject({ code });
   });
 
   test("a token that may not sign with this key does not open it, and the error has the policy's line", async () => {
-    const error = await failure(openKey({ token: await bao.tokenWith(policy), name: "other" }));
+    const error = await vaultFailure(openKey({ token: await bao.tokenWith(policy), name: "other" }));
     expect(error).toMatchObject({ code: "ERR_VAULT_DENIED" });
     expect(error.message).toContain('path "transit/hmac/other/sha2-256" { capabilities = ["update"] }');
   });
@@ -314,7 +309,7 @@ describeWith(["openbao"], "a key in a server that is sealed, killed and started 
   test("tells a sealed server from others, and waits for it a little", async () => {
     await bao.call("sys/seal", { method: "POST", body: {} });
     const begin = performance.now();
-    expect(await failure(key.mac(message))).toMatchObject({
+    expect(await vaultFailure(key.mac(message))).toMatchObject({
       code: "ERR_VAULT_SEALED",
       status: 503,
       retryable: true,
@@ -327,7 +322,10 @@ describeWith(["openbao"], "a key in a server that is sealed, killed and started 
 
   test("a server that was killed cannot be reached; once it is back the key works on", async () => {
     await bao.kill();
-    expect(await failure(key.mac(message))).toMatchObject({ code: "ERR_VAULT_CONNECTION", retryable: true });
+    expect(await vaultFailure(key.mac(message))).toMatchObject({
+      code: "ERR_VAULT_CONNECTION",
+      retryable: true,
+    });
     await bao.restart();
     expect(hex(await key.mac(message))).toBe(macOf(message));
   });
