@@ -1,5 +1,6 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { readInto } from "./read-into.js";
 import { secretBuffer, wipe } from "./wipe.js";
 
 /** The most bytes that such a file may have. */
@@ -35,10 +36,7 @@ export async function readPrivateFile(file: string, refuse: Refuse): Promise<Buf
 export async function readSecret(handle: FileHandle, name: string, refuse: Refuse): Promise<Buffer> {
   const bytes = secretBuffer(longest + 1);
   try {
-    let length = 0;
-    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-      read = (await handle.read(bytes, length, bytes.length - length)).bytesRead;
-    }
+    const length = await readInto(bytes, handle);
     if (length > longest) throw refuse(`${name} has more than ${longest} bytes`);
     const secret = withoutNewline(bytes.subarray(0, length));
     if (secret.length === 0) throw refuse(`${name} is empty`);

@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { VaultError } from "../core/errors.js";
+import { readInto } from "../core/read-into.js";
 import { secretBuffer, wipe } from "../core/wipe.js";
 
 /** The most characters of a token, a secret ID or a JSON Web Token here. */
@@ -21,7 +22,7 @@ export function isTokenText(text: Uint8Array): boolean {
 export async function readSecretFile(option: string, file: string, remedy: string): Promise<Buffer> {
   const bytes = secretBuffer(longestText + 2);
   try {
-    const length = await readInto(bytes, file).catch((cause) => {
+    const length = await readFileInto(bytes, file).catch((cause) => {
       throw unusable(`cannot read ${file} (option ${option}): ${remedy}`, cause);
     });
     const isSpace = (at: number): boolean => (bytes[at] as number) <= 0x20;
@@ -44,14 +45,10 @@ export async function readSecretFile(option: string, file: string, remedy: strin
   }
 }
 
-async function readInto(bytes: Buffer, file: string): Promise<number> {
+async function readFileInto(bytes: Buffer, file: string): Promise<number> {
   const handle = await open(file);
   try {
-    let length = 0;
-    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-      read = (await handle.read(bytes, length, bytes.length - length)).bytesRead;
-    }
-    return length;
+    return await readInto(bytes, handle);
   } finally {
     await handle.close();
   }

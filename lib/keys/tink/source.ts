@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { AwsHmacError } from "../../core/errors.js";
+import { readInto } from "../../core/read-into.js";
 import { invalid } from "../../core/validate.js";
 import { cleartextKeyset, invalidKeyset } from "./errors.js";
 import { parseEncryptedKeyset } from "./json.js";
@@ -78,11 +79,7 @@ async function readKeysetFile(file: unknown): Promise<Buffer> {
   try {
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      let length = 0;
-      for (let read = -1; read !== 0 && length < bytes.length; length += read) {
-        read = (await handle.read(bytes, length, bytes.length - length)).bytesRead;
-      }
-      return bytes.subarray(0, length);
+      return bytes.subarray(0, await readInto(bytes, handle));
     } finally {
       await handle.close();
     }
