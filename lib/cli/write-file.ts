@@ -1,54 +1,28 @@
-import { randomBytes } from "node:crypto";
-import { link, open, rename, rm } from "node:fs/promises";
-import path from "node:path";
 import { AwsHmacError } from "../core/errors.js";
-
-export interface WriteOptions {
-  /** Takes the place of a file that is there; without it that is an error. */
-  replace?: boolean | undefined;
-  /** What the file shall have; by default mode 0600 and the owner of this process. */
-  like?: { mode: number; uid: number; gid: number } | undefined;
-  /** Looks at the complete draft before it gets its name; what it throws leaves all as it was. */
-  check?: ((draft: string) => Promise<void>) | undefined;
-}
+import { type WholeFileOptions, writeWholeFile } from "../core/whole-file.js";
 
 /**
- * Writes a file that appears under its name when it is complete and on the disk, or not at all.
+ * `writeWholeFile` with errors that name the file.
  *
  * @throws AwsHmacError `ERR_KEY_EXISTS` where there is one that is not to be replaced, `ERR_INVALID_ARGUMENT` where it cannot be written
  */
 export async function writeWhole(
   file: string,
   content: string | Uint8Array,
-  { replace = false, like, check }: WriteOptions = {},
+  options: WholeFileOptions = {},
 ): Promise<void> {
-  const draft = path.join(path.dirname(file), `.aws-hmac-${randomBytes(8).toString("hex")}`);
   try {
-    const handle = await open(draft, "wx", 0o600);
-    try {
-      const made = await handle.stat();
-      if (like && (like.uid !== made.uid || like.gid !== made.gid)) await handle.chown(like.uid, like.gid);
-      if (like) await handle.chmod(like.mode & 0o7777);
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await check?.(draft);
-    if (replace) await rename(draft, file);
-    else await link(draft, file); // fails where there is a file, which rename() would replace
+    await writeWholeFile(file, content, options);
   } catch (cause) {
     if (cause instanceof AwsHmacError) throw cause;
-    if ((cause as NodeJS.ErrnoException).code === "EEXIST") {
+    const { code = "" } = cause as NodeJS.ErrnoException;
+    if (code === "EEXIST") {
       throw new AwsHmacError("ERR_KEY_EXISTS", `${file} is there already: nothing was changed`);
     }
-    const { code = "" } = cause as NodeJS.ErrnoException;
     throw new AwsHmacError(
       "ERR_INVALID_ARGUMENT",
       `${file} cannot be written (${code}): nothing was changed`,
       { cause },
     );
-  } finally {
-    await rm(draft, { force: true });
   }
 }

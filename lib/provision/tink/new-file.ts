@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
-import { link, lstat, open, rm, stat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 import path from "node:path";
 import { AwsHmacError, KeysetError } from "../../core/errors.js";
 import { invalid } from "../../core/validate.js";
+import { writeWholeFile } from "../../core/whole-file.js";
 
 /**
  * The absolute path of a file that is to be made, which must not be there yet, in a folder that is.
@@ -29,20 +29,10 @@ export async function newFile(file: string): Promise<string> {
  * @throws KeysetError `ERR_KEY_EXISTS`
  */
 export async function writeNewFile(file: string, content: Uint8Array | string): Promise<void> {
-  const draft = path.join(path.dirname(file), `.aws-hmac-${randomBytes(8).toString("hex")}`);
   try {
-    const handle = await open(draft, "wx", 0o600);
-    try {
-      await handle.writeFile(content);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await link(draft, file); // fails where there is a file, which rename() would replace
+    await writeWholeFile(file, content);
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === "EEXIST" ? exists(file) : notWritable(file, error);
-  } finally {
-    await rm(draft, { force: true });
   }
 }
 
