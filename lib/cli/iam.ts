@@ -1,11 +1,11 @@
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { AwsHmacError } from "../core/errors.js";
+import { exchange } from "../core/exchange.js";
 import type { HmacKey } from "../core/hmac-key.js";
 import { secretBuffer, wipe } from "../core/wipe.js";
 import { signedHttpOptions } from "../sigv4/http-options.js";
 import { HmacSigner } from "../sigv4/signer.js";
-import { exchange } from "../vault/transport.js";
 import type { IamEndpoint } from "./iam-endpoint.js";
 
 /** IAM refused, failed or could not be reached. */

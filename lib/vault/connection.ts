@@ -5,13 +5,13 @@ import { Agent as HttpsAgent } from "node:https";
 import { setTimeout as pause } from "node:timers/promises";
 import { createSecureContext } from "node:tls";
 import { VaultError } from "../core/errors.js";
+import { exchange, type Received } from "../core/exchange.js";
 import { invalid } from "../core/validate.js";
 import { wipe } from "../core/wipe.js";
 import { type Answer, type Bound, type Call, operationOf } from "./call.js";
 import { connectionFailure } from "./failure.js";
 import { parseJson, type VaultData } from "./json.js";
 import type { TextSource, VaultServer } from "./options.js";
-import { exchange, type Received } from "./transport.js";
 
 const firstPause = 100;
 const longestPause = 5_000;

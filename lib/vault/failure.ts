@@ -1,6 +1,6 @@
 import { type ErrorCode, VaultError } from "../core/errors.js";
+import { AnswerTooLong } from "../core/exchange.js";
 import { type Call, operationOf } from "./call.js";
-import { AnswerTooLong } from "./transport.js";
 
 /** Node's codes of connections that were never made, so that nothing was sent. */
 const neverSent = new Set([

@@ -1,6 +1,6 @@
 import { type Agent, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
-import { secretBuffer, wipe } from "../core/wipe.js";
+import { secretBuffer, wipe } from "./wipe.js";
 
 /** One HTTP request. */
 export interface Sent {
