@@ -12,23 +12,32 @@ export async function withDeadline<T>(
 ): Promise<T> {
   caller?.throwIfAborted();
   const controller = new AbortController();
-  let end: (reason: unknown) => void = () => undefined;
-  const ended = new Promise<never>((_, reject) => {
-    end = (reason) => {
-      reject(reason);
-      controller.abort(reason);
-    };
-  });
-  const timer = setTimeout(() => end(late()), timeout);
-  const abort = (): void => end(caller?.reason);
+  const timer = setTimeout(() => controller.abort(late()), timeout);
+  const abort = (): void => controller.abort(caller?.reason);
   if (caller) {
     setMaxListeners(0, caller); // hundreds of calls may share a signal: that is no leak to warn of
     caller.addEventListener("abort", abort, { once: true });
   }
   try {
-    return await Promise.race([work(controller.signal), ended]);
+    return await untilAborted(controller.signal, () => work(controller.signal));
   } finally {
     clearTimeout(timer);
     caller?.removeEventListener("abort", abort);
+  }
+}
+
+/** What `work` gives, or the signal's reason once it is aborted, whether or not the work heeds that. */
+export async function untilAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort = (): void => undefined;
+  // listens before the work can: its own rejection comes behind
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work(), aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { untilAborted } from "../core/deadline.js";
 import { AwsHmacError, VaultError } from "../core/errors.js";
 import { wipe } from "../core/wipe.js";
 import { type Answer, type Bound, type Call, operationOf } from "./call.js";
@@ -66,10 +67,11 @@ export class VaultClient {
 
   /** A refusal is answered once with another token, where there is one. */
   async #authorized(call: Call, bound: Bound): Promise<Answer> {
-    const token = await within(bound.signal, this.#tokens.current());
+    const token = await untilAborted(bound.signal, () => this.#tokens.current());
     const answer = await this.#connection.send(call, token, bound);
     if (answer.status !== 403) return answer;
-    const other = token === undefined ? undefined : await within(bound.signal, this.#tokens.after(token));
+    const other =
+      token === undefined ? undefined : await untilAborted(bound.signal, () => this.#tokens.after(token));
     if (other === undefined) throw await this.#refusal(call, answer, token, bound);
     const second = await this.#connection.send(call, other, bound);
     if (second.status !== 403) return second;
@@ -151,20 +153,5 @@ export class VaultClient {
       signal?.removeEventListener("abort", onAbort);
       this.#closing.signal.removeEventListener("abort", onClose);
     }
-  }
-}
-
-/** The promise, or the signal's reason once it is aborted. */
-async function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }
