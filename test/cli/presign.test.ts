@@ -34,16 +34,30 @@ for (const backend of backends.filter(({ name }) => name === "tpm" || name === "
       expect(url.searchParams.get("X-Amz-Signature")).toBe(await signatureOf("one", url));
     });
 
-    test("the lines of stdin", async () => {
-      const names = Array.from({ length: 3000 }, (_, index) => `object ${index}`);
-      const input = names.map((name) => `${place}/${encodeURIComponent(name)}\n`).join("");
-      const { code, stdout } = await runCli(["presign", "--stdin", ...args, ...who], { env, input });
-      const urls = stdout.trimEnd().split("\n");
-      expect([code, urls.length]).toEqual([0, names.length]);
-      for (const index of [0, 1, 1500, 2999]) {
-        const url = new URL(urls[index] as string);
+    const names = Array.from({ length: 5000 }, (_, index) => `folder ä/object ${index}`);
+    const lines = names.map((name) => `${place}/${encodeURIComponent(name).replaceAll("%2F", "/")}`);
+    test.each([
+      ["lines", `${lines.join("\n")}\n`],
+      ["no newline at the end, and empty lines", `\n${lines.join("\n\n")}`],
+      ["carriage returns", `${lines.join("\r\n")}\r\n`],
+    ])("%s on stdin: each URL in its place and good", async (_, input) => {
+      const { code, stdout, stderr } = await runCli(["presign", "--stdin", ...args, ...who], { env, input });
+      expect([code, stderr]).toEqual([0, ""]);
+      const urls = stdout
+        .trimEnd()
+        .split("\n")
+        .map((url) => new URL(url));
+      expect(urls.map(({ pathname }) => decodeURIComponent(pathname.slice(1)))).toEqual(names);
+      for (const index of [0, 1, 63, 64, 2500, 4999]) {
+        const url = urls[index] as URL;
         expect(url.searchParams.get("X-Amz-Signature")).toBe(await signatureOf(names[index] as string, url));
       }
+    });
+
+    test("no lines on stdin: nothing", async () => {
+      expect(await runCli(["presign", "--stdin", ...args, ...who], { env })).toEqual({
+        ...{ code: 0, stdout: "", stderr: "" },
+      });
     });
 
     test("settings from the profile, before which come variables and flags", async () => {
