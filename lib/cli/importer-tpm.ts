@@ -37,10 +37,6 @@ export function withOwnerOptions(command: Command): Command {
     .option("--ask-owner-password", "ask for it at the terminal");
 }
 
-export function withTpmImportOptions(command: Command): Command {
-  return withOwnerOptions(command);
-}
-
 /** The owner hierarchy's password, which the caller wipes. */
 export async function ownerPasswordOf(flags: OwnerFlags): Promise<Buffer | undefined> {
   const { ownerPasswordFile: file, ownerPasswordEnv: variable, askOwnerPassword } = flags;

@@ -10,7 +10,7 @@ import { importAwsKmsKey } from "../provision/aws-kms.js";
 import { importPkcs11Key } from "../provision/pkcs11.js";
 import { importTinkKey } from "../provision/tink.js";
 import { importVaultKey } from "../provision/vault.js";
-import { importIntoTpm, type TpmImportFlags, type TpmTarget, withTpmImportOptions } from "./importer-tpm.js";
+import { importIntoTpm, type TpmImportFlags, type TpmTarget, withOwnerOptions } from "./importer-tpm.js";
 import { tokenPin } from "./key-options.js";
 import { writeWhole } from "./write-file.js";
 
@@ -35,7 +35,7 @@ export interface Imported {
 
 /** Adds the flags of an import but those that open the key. */
 export function withImportOptions(command: Command): Command {
-  return withTpmImportOptions(command)
+  return withOwnerOptions(command)
     .option("--replace", "put the key in the place of one that is there")
     .option("--new-version", "make a new version of a key in Vault; the earlier ones stay")
     .option("--wrapped", "encrypt the secret on its way into a PKCS#11 token (RSA-OAEP)")
