@@ -68,10 +68,15 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
       const key = await openKey();
       let under = 0;
       let most = 0;
+      let held: (() => void)[] | undefined = [];
       front.treat((_, answer, pass) => {
         most = Math.max(most, ++under);
         answer.once("close", () => under--);
-        pass();
+        if (held) held.push(pass);
+        else pass();
+        if (held?.length !== 4) return; // the first four are answered when all of them are here
+        for (const go of held) go();
+        held = undefined;
       });
       const small = Array.from({ length: 2000 }, (_, n) => Buffer.from(`message ${n}`));
       const large = Array.from({ length: 4 }, () => randomBytes(400_000));
@@ -169,7 +174,7 @@ describeWith(["openbao"], "a key in Vault or OpenBao", () => {
 
     test("those that wait in line too long time out, and the line has an end", async () => {
       front.treat((_, __, pass) => pass());
-      const key = await openKey({ timeout: 500 });
+      const key = await openKey({ timeout: 3_000 });
       front.treat(() => undefined);
       const calls = Array.from({ length: 4 * 256 + 65_536 }, () => vaultFailure(key.mac(message)));
       await until("the requests", () => front.seen.length >= 2);
