@@ -197,8 +197,9 @@ test.each([
     "empty keys in the info",
     Buffer.concat([Buffer.from("1201001ae0d403", "hex"), Buffer.from("1200".repeat(30_000), "hex")]),
   ],
-])("the longest keyset of %s is refused within a second or two", async (_, given) => {
-  const begin = performance.now();
+])("the longest keyset of %s is refused within two seconds of processor time", async (_, given) => {
+  const begin = process.cpuUsage();
   expect(await outcome(given)).toMatch(/^ERR_KEYSET_(FORMAT|DECRYPT|PRIMARY|CLEARTEXT)$/);
-  expect(performance.now() - begin).toBeLessThan(2_000);
+  const { user, system } = process.cpuUsage(begin);
+  expect(user + system).toBeLessThan(2_000_000); // microseconds
 });
