@@ -3,5 +3,7 @@
 module.exports = {
   ...require("../../../jest.config.cjs"),
   rootDir: "../../..",
+  // An emulated Node takes seconds to start.
+  testTimeout: 180_000,
   testMatch: ["<rootDir>/test/package/rooms/*.room.ts"],
 };
