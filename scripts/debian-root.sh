@@ -36,7 +36,7 @@ connect() {
   fi
   if [ -x "$root/usr/sbin/update-ca-certificates" ]; then
     cp -a /usr/local/share/ca-certificates "$root/usr/local/share/"
-    chroot "$root" update-ca-certificates
+    env -u TMPDIR chroot "$root" update-ca-certificates # our temporary folder is not in there
   elif [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
     install -D -m 644 "$NODE_EXTRA_CA_CERTS" "$root$NODE_EXTRA_CA_CERTS"
   fi

@@ -27,7 +27,7 @@ function chosen(name, given, all) {
 }
 
 /** Stops unless the addon was built for the architecture. */
-function requirePrebuild(arch) {
+export function requirePrebuild(arch) {
   const folder = path.join(root, "prebuilds", `linux-${arch}`);
   if (existsSync(folder) && readdirSync(folder).some((file) => file.endsWith(".node"))) return;
   throw new Stop(`There is no prebuild for linux-${arch}: npm run prebuild -- --arch ${arch}`);

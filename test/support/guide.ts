@@ -11,7 +11,7 @@ const secret = {
 };
 
 /** The code blocks of one section of a page, which ends where the next begins. */
-function blocks(page: string, heading: string, language: "js" | "python" | "sh" | "hcl"): string[] {
+export function blocks(page: string, heading: string, language: "js" | "python" | "sh" | "hcl"): string[] {
   const [, section = ""] = readFileSync(path.join(root, page), "utf8").split(`\n${heading}\n`);
   const text = section.split(/\n##+ /)[0] ?? "";
   return [...text.matchAll(/```(\w+)\n([\s\S]*?)```/g)].flatMap(([, found, code = ""]) =>
