@@ -97,7 +97,8 @@ async function start(args) {
 }
 
 function stop([name]) {
-  process.kill(Number(readFileSync(pidFile(name), "utf8"))); // and with unshare all that it started
+  // unshare heeds no other signal; with it ends all that it started.
+  process.kill(Number(readFileSync(pidFile(name), "utf8")), "SIGKILL");
   rmSync(pidFile(name));
 }
 

@@ -22,7 +22,8 @@ done
 [ "$mode" != ro ] || mount -o remount,bind,ro "$root"
 export PATH="$IMAGE_PATH"
 unset IMAGE_PATH
-exec /usr/bin/setpriv --no-new-privs /usr/sbin/chroot --userspec="$user" --groups="$groups" "$root" "$@"
+# No exec: this shell, which is killed with unshare, takes all in here with it. Who becomes another user is not killed so.
+/usr/bin/setpriv --no-new-privs /usr/sbin/chroot --userspec="$user" --groups="$groups" "$root" "$@" && exit 0 || exit $?
 `;
 const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
