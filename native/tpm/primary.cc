@@ -92,7 +92,7 @@ Object CreatePrimary(ESYS_CONTEXT& esys, ESYS_TR hierarchy, Primary primary, ESY
     throw ToFailure(
         rc, "TPM2_CreatePrimary", "ERR_TPM_AUTH",
         std::string("the password of the TPM's ") + HierarchyName(hierarchy) +
-            " hierarchy is wrong or was not given (hierarchyPassword of the option parentAuth, saltKey "
+            " hierarchy is wrong or was not given (option parentAuth.hierarchyPassword, or that of saltKey "
             "or duplicationSelect" +
             (hierarchy == ESYS_TR_RH_OWNER ? ", or ownerAuth of an import)" : ")"));
   }
