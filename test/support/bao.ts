@@ -5,7 +5,7 @@ import { request as requestHttps } from "node:https";
 import path from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { freePorts, listens } from "./ports.js";
-import { type Server, startProcess, temporaryFolder, until } from "./process.js";
+import { halt, type Server, startProcess, temporaryFolder, until } from "./process.js";
 
 /** Where scripts/python.mjs installs it. */
 export const baoProgram = path.join(__dirname, "..", "..", "build", "python", "bin", "bao");
@@ -155,7 +155,7 @@ cluster_addr = "https://127.0.0.1:${port + 1}"
       await unseal();
       await ready([200]);
     },
-    suspend: () => void server.child.kill("SIGSTOP"),
+    suspend: () => halt(server.child.pid),
     resume: () => void server.child.kill("SIGCONT"),
     stop,
   };

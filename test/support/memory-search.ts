@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { halt } from "./process.js";
 
 const piece = 1 << 20;
 
@@ -15,21 +16,11 @@ export function copiesIn(
   wanted: Uint8Array | readonly Uint8Array[],
   where: "all" | "javascript" = "all",
 ): number {
-  process.kill(pid, "SIGSTOP");
   try {
-    awaitStop(pid);
+    halt(pid);
     return search(pid, wanted, where);
   } finally {
     process.kill(pid, "SIGCONT");
-  }
-}
-
-/** Returns when all threads of a process stand still. */
-function awaitStop(pid: number): void {
-  const isStopped = (thread: string): boolean =>
-    /\) [Tt] /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1"));
-  for (const end = performance.now() + 5_000; !readdirSync(`/proc/${pid}/task`).every(isStopped); ) {
-    if (performance.now() > end) throw new Error(`process ${pid} did not stop`);
   }
 }
 

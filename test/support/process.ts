@@ -1,5 +1,5 @@
 import { type ChildProcess, type ExecFileOptions, execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path, { delimiter } from "node:path";
 import { promisify } from "node:util";
@@ -103,4 +103,15 @@ export function startProcess(
       clearTimeout(kill);
     },
   };
+}
+
+/** Sends SIGSTOP and returns when all threads of the process stand still: until then they work on. SIGCONT lets them go on. */
+export function halt(pid: number | undefined): void {
+  if (pid === undefined) throw new Error("there is no process to stop");
+  process.kill(pid, "SIGSTOP");
+  const isStopped = (thread: string): boolean =>
+    /\) [Tt] /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1"));
+  for (const end = performance.now() + 5_000; !readdirSync(`/proc/${pid}/task`).every(isStopped); ) {
+    if (performance.now() > end) throw new Error(`process ${pid} did not stop`);
+  }
 }

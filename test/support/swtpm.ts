@@ -2,7 +2,7 @@ import { copyFileSync } from "node:fs";
 import { connect } from "node:net";
 import path from "node:path";
 import { freePorts, listens } from "./ports.js";
-import { startProcess, temporaryFolder, until } from "./process.js";
+import { halt, startProcess, temporaryFolder, until } from "./process.js";
 
 /** A throwaway software TPM. */
 export interface Swtpm {
@@ -51,7 +51,7 @@ export async function startSwtpm(state?: string): Promise<Swtpm> {
     tcti: `swtpm:host=127.0.0.1,port=${port}`,
     kill,
     start,
-    suspend: () => void server.child.kill("SIGSTOP"),
+    suspend: () => halt(server.child.pid),
     resume: () => void server.child.kill("SIGCONT"),
     reset: () => initialize(port + 1),
     async stop() {

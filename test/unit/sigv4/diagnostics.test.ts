@@ -51,14 +51,14 @@ describe("aws-hmac:sign", () => {
   test("when and how long, with the time that the device took", async () => {
     const { cache, key } = openCache();
     const before = Date.now();
-    key.gate = new Promise((resolve) => setTimeout(resolve, 20));
+    key.gate = new Promise((resolve) => setTimeout(resolve, 200));
     const [slow, fast] = await eventsDuring<SignEvent>("aws-hmac:sign", async () => {
       await sign(cache);
       await sign(cache);
     });
     expect(slow?.startTime).toBeGreaterThan(before - 1000);
-    expect(slow?.startTime).toBeLessThanOrEqual(Date.now());
-    expect(slow?.duration).toBeGreaterThanOrEqual(19);
+    expect(slow?.startTime).toBeLessThan(Date.now() + 1000);
+    expect(slow?.duration).toBeGreaterThanOrEqual(199);
     expect(fast?.duration).toBeLessThan(slow?.duration ?? 0);
   });
 
