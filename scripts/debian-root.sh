@@ -8,7 +8,7 @@
 #       [--set NAME=VALUE]… -- COMMAND…
 #     runs COMMAND in it, in namespaces of its own: whatever was mounted or still runs in there ends with the command.
 #     --show mounts FROM read-only at TO, which must be there; --bind so that it can be written
-# DEBIAN_MIRROR: where packages come from (default http://deb.debian.org/debian)
+# DEBIAN_MIRROR: where packages come from (default http://deb.debian.org/debian), DEBIAN_COMPONENTS: which (default main)
 set -euo pipefail
 
 [ "$(id -u)" = 0 ] || { echo "debian-root.sh: chroot and mount take root" >&2; exit 1; }
@@ -20,7 +20,7 @@ make() {
   local suite=$1 arch=$2 packages
   shift 2
   packages=$(IFS=,; echo "$*")
-  set -- --variant=minbase --arch="$arch" ${packages:+--include="$packages"}
+  set -- --variant=minbase --arch="$arch" --components="${DEBIAN_COMPONENTS:-main}" ${packages:+--include="$packages"}
   [ "$arch" = "$(dpkg --print-architecture)" ] || set -- "$@" --foreign
   debootstrap "$@" "$suite" "$root" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
   [ "$arch" = "$(dpkg --print-architecture)" ] && return

@@ -1,4 +1,4 @@
-// Bare Debians under build/rooms, for test:package: `bare` with nothing to do with TPMs or PKCS#11, `hsm` with SoftHSM.
+// Bare Debians and Ubuntus under build/rooms, for test:package: `bare` with nothing to do with TPMs or PKCS#11, `hsm` with SoftHSM.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -6,7 +6,14 @@ import process from "node:process";
 import { root, run, say } from "./run.mjs";
 
 /** The Debians that the package is tested on. */
-export const suites = ["bullseye", "bookworm", "trixie"];
+export const debians = ["bullseye", "bookworm", "trixie"];
+
+/** The Ubuntus that Debian 12's debootstrap knows, for machines that reach Ubuntu's packages: CI's need not. */
+export const ubuntus = ["jammy"];
+const ubuntuMirror = {
+  DEBIAN_MIRROR: "http://archive.ubuntu.com/ubuntu",
+  DEBIAN_COMPONENTS: "main,universe",
+};
 
 /** Runs commands in such a root, and makes it. */
 export const debianRoot = path.join(root, "scripts", "debian-root.sh");
@@ -43,9 +50,10 @@ export async function makeRooms(suite, arch) {
   const rooms = { bare: path.join(folder, "bare"), hsm: path.join(folder, "hsm") };
   if (existsSync(folder)) return rooms;
 
-  say(`making a Debian of ${suite} for ${arch}: debootstrap`);
+  say(`making ${suite} for ${arch}: debootstrap`);
   const unfinished = `${folder}.${process.pid}`;
-  const quiet = { stdio: ["ignore", "ignore", "inherit"] };
+  const env = { ...(ubuntus.includes(suite) && ubuntuMirror), ...process.env };
+  const quiet = { stdio: ["ignore", "ignore", "inherit"], env };
   try {
     mkdirSync(unfinished, { recursive: true });
     const [hsm, bare] = [path.join(unfinished, "hsm"), path.join(unfinished, "bare")];

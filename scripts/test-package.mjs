@@ -1,6 +1,6 @@
 // npm run test:package [-- --arch x64|arm64] [--suite bookworm] [--node 22]: the tarball in bare Debians, all of them by
-// default, and the contract suites on this machine's prebuild alone. Needs `npm run prebuild` before, and root. Each option
-// may be given more than once.
+// default, or in Ubuntu's jammy, and the contract suites on this machine's prebuild alone. Needs `npm run prebuild` before, and
+// root. Each option may be given more than once.
 import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -10,7 +10,7 @@ import { compile } from "./build.mjs";
 import { nodeFolder, npmFolder, supported } from "./nodes.mjs";
 import { installPython } from "./python.mjs";
 import { printResults } from "./results.mjs";
-import { makeRooms, suites } from "./rooms.mjs";
+import { debians, makeRooms, ubuntus } from "./rooms.mjs";
 import { npm, program, root, Stop, say } from "./run.mjs";
 import { requirePackages } from "./setup.mjs";
 import { useOwnTemporaryFolder } from "./temporary.mjs";
@@ -19,11 +19,11 @@ import { jest } from "./test.mjs";
 const architectures = ["x64", "arm64"];
 const config = path.join("test", "package", "rooms", "jest.config.cjs");
 
-/** What was asked for of one option, or everything. */
-function chosen(name, given, all) {
+/** What was asked for of one option, or its default. */
+function chosen(name, given, all, otherwise = all) {
   const unknown = (given ?? []).filter((value) => !all.includes(value));
   if (unknown.length > 0) throw new Stop(`--${name} takes ${all.join(", ")}, not ${unknown.join(" ")}`);
-  return given ?? all;
+  return given ?? otherwise;
 }
 
 /** Stops unless the addon was built for the architecture. */
@@ -44,7 +44,7 @@ await program(import.meta.url, async (args) => {
   const list = { type: "string", multiple: true };
   const { values } = parseArgs({ args, options: { arch: list, suite: list, node: list } });
   const archs = chosen("arch", values.arch, architectures);
-  const debians = chosen("suite", values.suite, suites);
+  const suites = chosen("suite", values.suite, [...debians, ...ubuntus], debians);
   const nodes = chosen("node", values.node, supported.map(String));
   useOwnTemporaryFolder();
   for (const arch of archs) requirePrebuild(arch);
@@ -63,7 +63,7 @@ await program(import.meta.url, async (args) => {
   }
   for (const arch of archs) {
     const rooms = Object.fromEntries(
-      await Promise.all(debians.map(async (suite) => [suite, await makeRooms(suite, arch)])),
+      await Promise.all(suites.map(async (suite) => [suite, await makeRooms(suite, arch)])),
     );
     const binaries = {};
     for (const node of nodes) binaries[node] = await nodeFolder(node, arch);
@@ -76,9 +76,9 @@ await program(import.meta.url, async (args) => {
       rooms,
     };
     process.env.AWS_HMAC_ROOMS = JSON.stringify(plan);
-    const files = debians.map((suite) => path.join("test", "package", "rooms", `${suite}.room.ts`));
-    say(`the tarball in ${debians.join(", ")} for ${arch}, Node ${nodes.join(", ")}`);
-    const name = `tarball, ${arch}: ${debians.join(", ")}, Node ${nodes.join(", ")}`;
+    const files = suites.map((suite) => path.join("test", "package", "rooms", `${suite}.room.ts`));
+    say(`the tarball in ${suites.join(", ")} for ${arch}, Node ${nodes.join(", ")}`);
+    const name = `tarball, ${arch}: ${suites.join(", ")}, Node ${nodes.join(", ")}`;
     results.push(await jest(process.execPath, name, ["--config", config, ...files]));
   }
   printResults(results);

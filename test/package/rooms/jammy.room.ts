@@ -1,0 +1,3 @@
+import { testSuite } from "./suite.js";
+
+testSuite("jammy");
