@@ -5,12 +5,13 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, r
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { debianRoot } from "../rooms.mjs";
 import { root as checkout, exitCode, npm, run, Stop, say } from "../run.mjs";
 import { requirePackages } from "../setup.mjs";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const cache = path.join(checkout, "build", "prebuild");
-const mirror = process.env.PREBUILD_MIRROR ?? "http://deb.debian.org/debian";
+const mirror = process.env.DEBIAN_MIRROR ?? "http://deb.debian.org/debian";
 
 /** What is compiled in, and the Node that runs cmake-js in there and has the headers of its OpenSSL. */
 export const sources = JSON.parse(readFileSync(path.join(here, "sources.json"), "utf8"));
@@ -45,27 +46,13 @@ async function fetchSource({ path: place, npm: name, sha256 }) {
 
 /** Runs a program in the root, with processes and mounts that end with it. `folders`: [outside, inside] to be seen there. */
 export async function runInside(folder, args, { cwd = "/", folders = [], env = {} } = {}) {
-  const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const script = `
-    root=$1 cwd=$2; shift 2
-    mount -t proc proc "$root/proc"
-    while [ "$1" != -- ]; do mount --bind "$1" "$root$2"; shift 2; done
-    shift
-    exec chroot "$root" env -i -C "$cwd" PATH=/opt/node/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C TZ=UTC HOME=/root "$@"`;
-  const isolated = ["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "--"];
-  const inside = [
-    "bash",
-    "-euc",
-    script,
-    "prebuild",
-    folder,
-    cwd,
-    ...folders.flat(),
-    "--",
-    ...settings,
-    ...args,
+  const settings = { PATH: "/opt/node/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C", TZ: "UTC", ...env };
+  const options = [
+    ...["--in", cwd],
+    ...folders.flatMap(([outside, inside]) => ["--show", outside, inside]),
+    ...Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
   ];
-  const code = await exitCode("unshare", [...isolated, ...inside], {
+  const code = await exitCode(debianRoot, ["enter", folder, ...options, "--", ...args], {
     stdio: ["ignore", "inherit", "inherit"],
   });
   if (code !== 0) throw new Stop(`failed (${code}) in ${folder}: ${args.join(" ")}`);
@@ -86,8 +73,7 @@ export async function makeRoot() {
   const made = mkdtempSync(path.join(cache, "making-"));
   try {
     say(`making a Debian 11 root in ${path.relative(checkout, folder)}`);
-    const include = `--include=${packages.join(",")}`;
-    await run("debootstrap", ["--variant=minbase", include, suite, made, mirror], {
+    await run(debianRoot, ["make", made, suite, "amd64", ...packages], {
       stdio: ["ignore", "ignore", "inherit"],
     });
     for (const place of ["opt/node", "sources", "libraries", "addon"])
